@@ -1,0 +1,4 @@
+/** Gradients of tensors; knows nothing of models. */
+module megalodon4j.autograd {
+    requires transitive megalodon4j.tensor;
+}

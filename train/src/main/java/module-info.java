@@ -1,0 +1,14 @@
+/** Runs of models and the command line that starts them. */
+module megalodon4j.train {
+    requires transitive megalodon4j.models;
+    requires info.picocli;
+    requires me.tongfei.progressbar;
+    requires org.slf4j;
+    requires org.yaml.snakeyaml;
+    requires tools.jackson.databind;
+
+    exports megalodon4j.train;
+
+    opens megalodon4j.train to
+            info.picocli;
+}
