@@ -2,4 +2,6 @@
 module megalodon4j.models {
     requires transitive megalodon4j.autograd;
     requires tools.jackson.databind;
+
+    exports megalodon4j.models;
 }

@@ -1,0 +1,19 @@
+package megalodon4j.autograd;
+
+/**
+ * y = x · wᵀ + b.
+ *
+ * @param weight (N, K)
+ * @param bias (N), or null for none
+ */
+public record Linear(Parameter weight, Parameter bias) {
+    /** x: (…, K); result: (…, N). */
+    public Variable apply(Variable x) {
+        return Ops.linear(x, weight, bias, null);
+    }
+
+    /** The result added to {@code residual}, (…, N). */
+    public Variable apply(Variable x, Variable residual) {
+        return Ops.linear(x, weight, bias, residual);
+    }
+}

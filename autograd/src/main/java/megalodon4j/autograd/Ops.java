@@ -1,0 +1,237 @@
+package megalodon4j.autograd;
+
+import megalodon4j.tensor.Backend.EmaMethod;
+import megalodon4j.tensor.Shape;
+import megalodon4j.tensor.Tensor;
+
+/**
+ * The differentiable operations: each computes its value, and records how its gradient flows back. What the closure captures is what is kept
+ * until then. Shapes, equations and the meaning of arguments are those of {@link megalodon4j.tensor.Backend}, which does the work; a
+ * {@code null} parameter is absent.
+ */
+public final class Ops {
+    private Ops() {}
+
+    /** y[r] = table[ids[r]] · scale, of shape (batch, L, D). Rows of {@code paddingId} (−1: none) get no gradient from here. */
+    public static Variable embedding(Tape tape, int[] ids, int batch, Parameter table, float scale, int paddingId) {
+        var y = tape.tensor(batch, batch == 0 ? 0 : ids.length / batch, table.shape().size(1));
+        var backend = tape.backend();
+        backend.embedding(ids, table.value(), scale, y);
+        return tape.record(y, dy -> backend.embeddingGrad(dy, ids, paddingId, scale, table.grad()));
+    }
+
+    /** y = x · wᵀ + bias + residual. x: (…, K); w: (N, K); bias: (N); residual: (…, N). */
+    public static Variable linear(Variable x, Parameter w, Parameter bias, Variable residual) {
+        var tape = x.tape();
+        var backend = tape.backend();
+        var y = tape.tensor(x.shape().withColumns(w.shape().size(0)));
+        backend.linear(x.value(), w.value(), value(bias), value(residual), y);
+        return tape.record(y, dy -> {
+            backend.matmul(false, false, dy, w.value(), x.grad());
+            backend.matmul(true, false, dy, x.value(), w.grad());
+            if (bias != null) {
+                backend.sumRows(dy, bias.grad());
+            }
+            if (residual != null) {
+                residual.receive(dy);
+            }
+        });
+    }
+
+    /** z = x + scale · y. */
+    public static Variable addScaled(Variable x, float scale, Variable y) {
+        var tape = x.tape();
+        var backend = tape.backend();
+        var z = tape.tensor(x.shape());
+        backend.copy(x.value(), z);
+        backend.add(scale, y.value(), z);
+        return tape.record(z, dz -> {
+            backend.add(scale, dz, y.grad());
+            x.receive(dz);
+        });
+    }
+
+    /** z = x · y, element by element. */
+    public static Variable multiply(Variable x, Variable y) {
+        var tape = x.tape();
+        var backend = tape.backend();
+        var z = tape.tensor(x.shape());
+        backend.multiply(x.value(), y.value(), z);
+        return tape.record(z, dz -> backend.multiplyGrad(dz, x.value(), y.value(), x.grad(), y.grad()));
+    }
+
+    /** y = silu(a) · b; silu(a) where b is null. */
+    public static Variable silu(Variable a, Variable b) {
+        var tape = a.tape();
+        var backend = tape.backend();
+        var y = tape.tensor(a.shape());
+        backend.silu(a.value(), value(b), y);
+        return tape.record(y, dy -> backend.siluGrad(dy, a.value(), value(b), a.grad(), grad(b)));
+    }
+
+    /** y = x / sqrt(mean(x²) + ε) · (γ + shift), row by row. x: (…, D); γ: (D). Keeps 1 / sqrt(…): (rows). */
+    public static Variable rmsNorm(Variable x, Parameter gamma, float shift, float eps) {
+        var tape = x.tape();
+        var backend = tape.backend();
+        var y = tape.tensor(x.shape());
+        var rstd = tape.tensor(y.rows());
+        backend.rmsNorm(x.value(), value(gamma), shift, eps, y, rstd);
+        return tape.record(
+                y, dy -> backend.rmsNormGrad(dy, x.value(), value(gamma), shift, rstd, x.grad(), grad(gamma)));
+    }
+
+    /** y = (x − mean) / sqrt(var + ε) · w + b, row by row. x: (…, D); w, b: (D). Keeps mean and 1 / sqrt(…): (rows). */
+    public static Variable layerNorm(Variable x, Parameter w, Parameter b, float eps) {
+        var tape = x.tape();
+        var backend = tape.backend();
+        var y = tape.tensor(x.shape());
+        var mean = tape.tensor(y.rows());
+        var rstd = tape.tensor(y.rows());
+        backend.layerNorm(x.value(), value(w), value(b), eps, y, mean, rstd);
+        return tape.record(
+                y, dy -> backend.layerNormGrad(dy, x.value(), value(w), mean, rstd, x.grad(), grad(w), grad(b)));
+    }
+
+    /**
+     * A group norm whose statistics run over time. x: (B, L, D); mask: (B, L) or null; w, b: (D); state: (B, 1 + 2·G) or null, carried on
+     * but not differentiated. Keeps mean and 1 / sqrt(var + ε): (B, L, G).
+     */
+    public static Variable timestepNorm(
+            Variable x, Tensor mask, Parameter w, Parameter b, int groups, float eps, Tensor state) {
+        var tape = x.tape();
+        var backend = tape.backend();
+        var y = tape.tensor(x.shape());
+        var mean = tape.tensor(x.shape().withColumns(groups));
+        var rstd = tape.tensor(mean.shape());
+        refuseState("timestepNorm", tape, state);
+        backend.timestepNorm(x.value(), mask, value(w), value(b), groups, eps, state, y, mean, rstd);
+        return tape.record(
+                y,
+                dy -> backend.timestepNormGrad(
+                        dy, x.value(), mask, value(w), groups, eps, mean, rstd, x.grad(), grad(w), grad(b)));
+    }
+
+    /** Rotates the features of each head by position, in place: x must not be read afterwards. x: (B, L, H·d); cos, sin: (L, d/2). */
+    public static Variable rope(Variable x, Tensor cos, Tensor sin, int heads, boolean adjacent) {
+        var backend = x.tape().backend();
+        backend.rope(x.value(), cos, sin, heads, adjacent, false);
+        return x.tape().recordInPlace(x, dy -> {
+            backend.rope(dy, cos, sin, heads, adjacent, true);
+            x.receive(dy);
+        });
+    }
+
+    /** The queries and keys that {@link #queryKey} makes. */
+    public record QueryKey(Variable query, Variable key) {}
+
+    /** Megalodon's queries and keys from their shared projection z: (B, L, Z). gamma, beta: (2, Z). Keeps 1 / rms: (B, L, H). */
+    public static QueryKey queryKey(
+            Variable z, Parameter gamma, Parameter beta, Tensor cos, Tensor sin, int heads, float eps) {
+        var tape = z.tape();
+        var backend = tape.backend();
+        var q = tape.tensor(z.shape());
+        var k = tape.tensor(z.shape());
+        var rstd = tape.tensor(z.shape().withColumns(heads));
+        backend.queryKey(z.value(), gamma.value(), beta.value(), cos, sin, heads, eps, q, k, rstd);
+        // Two results: the one recorded first is visited last, when the gradients of both are complete.
+        var query = new Variable[1];
+        var key = new Variable[1];
+        query[0] = tape.record(
+                q,
+                dq -> backend.queryKeyGrad(
+                        dq, key[0].grad(), z.value(), gamma.value(), cos, sin, heads, rstd,
+                        z.grad(), gamma.grad(), beta.grad()));
+        key[0] = tape.record(k, dk -> key[0].receive(dk));
+        return new QueryKey(query[0], key[0]);
+    }
+
+    /**
+     * Causal softmax attention within chunks of a sequence. q, k: (B, L, H·d); v: (B, L, H·e); mask: (B, L) or null. Keeps the logarithms of
+     * the sums: (B, H, L).
+     */
+    public static Variable attention(
+            Variable q, Variable k, Variable v, Tensor mask, int heads, int chunk, float scale) {
+        var tape = q.tape();
+        var backend = tape.backend();
+        int batch = q.shape().size(0), length = q.shape().size(1);
+        var o = tape.tensor(v.shape());
+        var logSum = tape.tensor(batch, heads, length);
+        backend.attention(q.value(), k.value(), v.value(), length, mask, heads, chunk, scale, o, logSum);
+        return tape.record(
+                o,
+                dO -> backend.attentionGrad(
+                        dO, q.value(), k.value(), v.value(), mask, heads, chunk, scale, o, logSum, q.grad(), k.grad(), v.grad()));
+    }
+
+    /** Attention of new queries to the keys and values of a cache, without a gradient. k, v: (B, C, …), of which {@code keys} are filled. */
+    public static Variable cachedAttention(Variable q, Tensor k, Tensor v, int keys, Tensor mask, int heads, float scale) {
+        var tape = q.tape();
+        refuseState("cachedAttention", tape, k);
+        var o = tape.tensor(Shape.of(q.shape().size(0), q.shape().size(1), v.columns()));
+        tape.backend().attention(q.value(), k, v, keys, mask, heads, keys, scale, o, null);
+        return tape.record(o, null);
+    }
+
+    /** The parameters of a complex EMA: alpha, delta, gammaReal, gammaImag (D, N, …), theta (D, …), omega (D). */
+    public record EmaParameters(
+            Parameter alpha, Parameter delta, Parameter theta, Parameter gammaReal, Parameter gammaImag, Parameter omega) {}
+
+    /** p, q and γ of the complex EMA: (5, N, D). */
+    public static Variable emaCoefficients(Tape tape, EmaParameters p) {
+        var backend = tape.backend();
+        int channels = p.omega().shape().elements();
+        var c = tape.tensor(5, p.gammaReal().shape().elements() / channels, channels);
+        backend.emaCoefficients(
+                p.alpha().value(), p.delta().value(), p.theta().value(), p.gammaReal().value(), p.gammaImag().value(), c);
+        return tape.record(
+                c,
+                dc -> backend.emaCoefficientsGrad(
+                        dc, p.alpha().value(), p.delta().value(), p.theta().value(),
+                        p.alpha().grad(), p.delta().grad(), p.theta().grad(), p.gammaReal().grad(), p.gammaImag().grad()));
+    }
+
+    /**
+     * h_t = q h_{t−1} + p x_t, y_t = Re Σ_n γ_n h_{n,t} + omega · x_t. x: (B, L, D); mask: (B, L) or null; state: (B, 2, N, D) or null,
+     * carried on but not differentiated.
+     */
+    public static Variable ema(
+            Variable x, Tensor mask, Variable coefficients, Parameter omega, Tensor state, EmaMethod method) {
+        var tape = x.tape();
+        var backend = tape.backend();
+        refuseState("ema", tape, state);
+        var y = tape.tensor(x.shape());
+        backend.ema(x.value(), mask, coefficients.value(), omega.value(), state, method, y);
+        return tape.record(
+                y,
+                dy -> backend.emaGrad(
+                        dy, x.value(), mask, coefficients.value(), omega.value(), method,
+                        x.grad(), coefficients.grad(), omega.grad()));
+    }
+
+    /**
+     * The cross-entropy of each row in nats, 0 where the label is {@link megalodon4j.tensor.Backend#IGNORE_INDEX}. {@link Tape#backward} of it
+     * computes the gradient of {@code scale} times their sum, so 1 / (number of targets) for a mean. logits: (…, V); result: (rows).
+     */
+    public static Variable crossEntropy(Variable logits, int[] labels, float scale) {
+        var tape = logits.tape();
+        var losses = tape.tensor(labels.length);
+        var dlogits = tape.recording() ? tape.tensor(logits.shape()) : null;
+        tape.backend().crossEntropy(logits.value(), labels, scale, losses, dlogits);
+        return tape.record(losses, _ -> logits.receive(dlogits));
+    }
+
+    private static void refuseState(String operation, Tape tape, Tensor state) {
+        if (state != null && tape.recording()) {
+            throw new IllegalStateException(
+                    operation + ": a carried state has no gradient; use Tape.inference(backend)");
+        }
+    }
+
+    private static Tensor value(Variable x) {
+        return x == null ? null : x.value();
+    }
+
+    private static Tensor grad(Variable x) {
+        return x == null ? null : x.grad();
+    }
+}

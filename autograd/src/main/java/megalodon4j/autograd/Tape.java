@@ -1,0 +1,121 @@
+package megalodon4j.autograd;
+
+import java.util.ArrayList;
+import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.Scope;
+import megalodon4j.tensor.Shape;
+import megalodon4j.tensor.Tensor;
+
+/**
+ * One forward pass and what is needed to go back through it. Operations append their results in the order of computation; {@link #backward}
+ * visits them in the opposite order. The tape owns the memory of all that is computed on it, until it is closed.
+ *
+ * <pre>{@code
+ * try (var tape = Tape.training(backend)) {
+ *     var loss = Ops.crossEntropy(model.logits(tape, ids, batch), labels, 1f / labels.length);
+ *     tape.backward(loss);
+ * }
+ * }</pre>
+ */
+public final class Tape implements AutoCloseable {
+    private final Scope scope;
+    private final boolean recording;
+    private final ArrayList<Variable> variables = new ArrayList<>();
+    private Tensor kept;
+
+    private Tape(Backend backend, boolean recording) {
+        scope = backend.scope();
+        this.recording = recording;
+    }
+
+    /** A tape that records, for {@link #backward}. */
+    public static Tape training(Backend backend) {
+        return new Tape(backend, true);
+    }
+
+    /** A tape that computes values alone. */
+    public static Tape inference(Backend backend) {
+        return new Tape(backend, false);
+    }
+
+    public Backend backend() {
+        return scope.backend();
+    }
+
+    public boolean recording() {
+        return recording;
+    }
+
+    /** A blank tensor that lives as long as this tape. */
+    public Tensor tensor(Shape shape) {
+        return scope.tensor(shape);
+    }
+
+    /** {@link #tensor(Shape)} of {@code Shape.of(sizes)}. */
+    public Tensor tensor(int... sizes) {
+        return scope.tensor(sizes);
+    }
+
+    /** A value that has no gradient. It must live as long as this tape. */
+    public Variable constant(Tensor value) {
+        return new Variable(this, value, null);
+    }
+
+    Variable record(Tensor value, Variable.Backward backward) {
+        if (!recording) {
+            return new Variable(this, value, null);
+        }
+        var variable = new Variable(this, value, backward);
+        variables.add(variable);
+        return variable;
+    }
+
+    /** Records an operation that has changed x in place. */
+    Variable recordInPlace(Variable x, Variable.Backward backward) {
+        x.shareValue();
+        return record(x.value(), backward);
+    }
+
+    /**
+     * Adds the gradient of the sum of {@code loss} to those of all parameters that it was computed from. Afterwards no value on this tape but
+     * that of {@code loss} may be read, and backward not be called again.
+     *
+     * @throws IllegalStateException if the tape does not record
+     */
+    public void backward(Variable loss) {
+        if (!recording) {
+            throw new IllegalStateException("backward needs a tape that records: Tape.training(backend)");
+        }
+        for (int i = variables.size() - 1; i >= 0; i--) {
+            var variable = variables.get(i);
+            if (variable == loss) {
+                variable.runBackward(null);
+                continue;
+            }
+            if (variable.hasGrad()) {
+                var dy = variable.takeGrad();
+                kept = null;
+                variable.runBackward(dy);
+                if (kept != dy) {
+                    scope.release(dy);
+                }
+            }
+            // All that was computed from this value has been visited: the memory serves the gradients to come.
+            if (variable.ownsValue()) {
+                scope.release(variable.value());
+            }
+        }
+        variables.clear();
+    }
+
+    /** Says that dy, the gradient just handed to an operation, has become that of one of its arguments. */
+    void keep(Tensor dy) {
+        kept = dy;
+    }
+
+    @Override
+    public void close() {
+        variables.clear();
+        scope.close();
+    }
+}

@@ -1,0 +1,81 @@
+package megalodon4j.autograd;
+
+import megalodon4j.tensor.Shape;
+import megalodon4j.tensor.Tensor;
+
+/** A tensor that an operation has computed, and the gradient of the loss by it. */
+public class Variable {
+    /** Adds an operation's part to the gradients of its arguments, given that of its result. */
+    @FunctionalInterface
+    interface Backward {
+        void run(Tensor dy);
+    }
+
+    private final Tape tape;
+    private final Tensor value;
+    private final Backward backward;
+    private Tensor grad;
+    private boolean sharesValue;
+
+    Variable(Tape tape, Tensor value, Backward backward) {
+        this.tape = tape;
+        this.value = value;
+        this.backward = backward;
+    }
+
+    public Tensor value() {
+        return value;
+    }
+
+    public Shape shape() {
+        return value.shape();
+    }
+
+    /** The tape that this was computed on; null for a parameter. */
+    public Tape tape() {
+        return tape;
+    }
+
+    /** Where gradients are accumulated: blank until the first operation has added its part. */
+    public Tensor grad() {
+        if (grad == null) {
+            grad = tape.tensor(shape());
+        }
+        return grad;
+    }
+
+    /** Adds a gradient that is complete: takes the tensor itself if it is the first. */
+    void receive(Tensor dy) {
+        if (grad == null && tape != null) {
+            grad = dy;
+            tape.keep(dy);
+        } else {
+            value.backend().add(1, dy, grad());
+        }
+    }
+
+    boolean hasGrad() {
+        return grad != null;
+    }
+
+    Tensor takeGrad() {
+        var taken = grad;
+        grad = null;
+        return taken;
+    }
+
+    void runBackward(Tensor dy) {
+        if (backward != null) {
+            backward.run(dy);
+        }
+    }
+
+    /** Another variable has the same value and will give it back. */
+    void shareValue() {
+        sharesValue = true;
+    }
+
+    boolean ownsValue() {
+        return !sharesValue;
+    }
+}

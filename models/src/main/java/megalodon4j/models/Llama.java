@@ -1,0 +1,167 @@
+package megalodon4j.models;
+
+import megalodon4j.autograd.Initial;
+import megalodon4j.autograd.Linear;
+import megalodon4j.autograd.Ops;
+import megalodon4j.autograd.Parameter;
+import megalodon4j.autograd.Parameters;
+import megalodon4j.autograd.Tape;
+import megalodon4j.autograd.Variable;
+import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.Philox;
+import megalodon4j.tensor.Shape;
+import megalodon4j.tensor.Tensor;
+
+/** A decoder of the Llama family (Touvron et al. 2023): pre-normalised, RoPE on adjacent pairs, SwiGLU, no biases. */
+public final class Llama implements LanguageModel {
+    private static final float EPS = 1e-5f;
+    private static final double ROPE_BASE = 10_000;
+
+    private final LlamaConfig config;
+    private final Backend backend;
+    private final Parameters parameters;
+    private final Rope rope;
+    private final Parameter embedding; // (V, D)
+    private final Layer[] layers;
+    private final Parameter norm; // (D)
+    private final Parameter toLogits; // (V, D), the embedding if tied
+
+    private record Layer(
+            Parameter attnNorm, Linear wq, Linear wk, Linear wv, Linear wo, Parameter ffNorm, Linear w1, Linear w2, Linear w3) {}
+
+    /** A model of random weights. */
+    public Llama(LlamaConfig config, Backend backend, long seed) {
+        this.config = config;
+        this.backend = backend;
+        parameters = new Parameters(backend);
+        rope = new Rope(backend, ROPE_BASE, config.dimHead());
+        var random = new Philox(seed, 0);
+        var table = Shape.of(config.numTokens(), config.dim());
+        embedding = parameters.add("token_embed.weight", table, Initial.normal(random, 0.02));
+        layers = new Layer[config.depth()];
+        for (int i = 0; i < layers.length; i++) {
+            layers[i] = layer("layers." + i + ".", random);
+        }
+        norm = scale("norm.scale");
+        toLogits = config.tiedEmbedding()
+                ? embedding
+                : parameters.add("to_logits.weight", table, Initial.normal(random, 0.02));
+    }
+
+    private Layer layer(String name, Philox random) {
+        int dim = config.dim(), inner = config.heads() * config.dimHead(), hidden = config.hiddenDim();
+        return new Layer(
+                scale(name + "attn_norm.scale"),
+                linear(name + "attn.wq.weight", inner, dim, random),
+                linear(name + "attn.wk.weight", inner, dim, random),
+                linear(name + "attn.wv.weight", inner, dim, random),
+                linear(name + "attn.wo.weight", dim, inner, random),
+                scale(name + "ff_norm.scale"),
+                linear(name + "ff.w1.weight", hidden, dim, random),
+                linear(name + "ff.w2.weight", dim, hidden, random),
+                linear(name + "ff.w3.weight", hidden, dim, random));
+    }
+
+    private Parameter scale(String name) {
+        return parameters.add(name, Shape.of(config.dim()), Initial.constant(1));
+    }
+
+    private Linear linear(String name, int out, int in, Philox random) {
+        return new Linear(
+                parameters.add(name, Shape.of(out, in), Initial.uniform(random, 1 / Math.sqrt(in))), null);
+    }
+
+    @Override
+    public LlamaConfig config() {
+        return config;
+    }
+
+    @Override
+    public Backend backend() {
+        return backend;
+    }
+
+    @Override
+    public Parameters parameters() {
+        return parameters;
+    }
+
+    @Override
+    public Variable hidden(Tape tape, int[] ids, int batch, Tensor mask, Cache cache) {
+        var llamaCache = (LlamaCache) cache;
+        var x = Ops.embedding(tape, ids, batch, embedding, 1, -1); // (B, L, D)
+        for (int i = 0; i < layers.length; i++) {
+            var layer = layers[i];
+            x = attention(x, layer, mask, llamaCache, i);
+            x = feedForward(x, layer);
+        }
+        if (llamaCache != null) {
+            llamaCache.position += x.shape().size(1);
+        }
+        return Ops.rmsNorm(x, norm, 0, EPS);
+    }
+
+    @Override
+    public Variable head(Variable hidden) {
+        return Ops.linear(hidden, toLogits, null, null);
+    }
+
+    // x + wo(softmax(rope(wq n) rope(wk n)ᵀ / √d) wv n), n = rms(x)
+    private Variable attention(Variable x, Layer layer, Tensor mask, LlamaCache cache, int i) {
+        int heads = config.heads(), length = x.shape().size(1);
+        long position = cache == null ? 0 : cache.position;
+        var cos = rope.cos(position, length);
+        var sin = rope.sin(position, length);
+        float scale = (float) (1 / Math.sqrt(config.dimHead()));
+        var n = Ops.rmsNorm(x, layer.attnNorm, 0, EPS);
+        var q = Ops.rope(layer.wq.apply(n), cos, sin, heads, true); // (B, L, H·d)
+        var k = Ops.rope(layer.wk.apply(n), cos, sin, heads, true);
+        var v = layer.wv.apply(n);
+        Variable o;
+        if (cache == null) {
+            o = Ops.attention(q, k, v, mask, heads, Math.max(1, length), scale);
+        } else {
+            var kv = cache.layers[i];
+            kv.append(k.value(), v.value(), Integer.MAX_VALUE);
+            o = Ops.cachedAttention(q, kv.keys(), kv.values(), kv.count(), null, heads, scale);
+        }
+        return layer.wo.apply(o, x);
+    }
+
+    // x + w2(silu(w1 n) · w3 n), n = rms(x)
+    private static Variable feedForward(Variable x, Layer layer) {
+        var n = Ops.rmsNorm(x, layer.ffNorm, 0, EPS);
+        return layer.w2.apply(Ops.silu(layer.w1.apply(n), layer.w3.apply(n)), x);
+    }
+
+    @Override
+    public Cache newCache(int batch) {
+        return new LlamaCache(batch);
+    }
+
+    /** Keys and values of all tokens so far; it grows without a limit. */
+    private final class LlamaCache implements Cache {
+        // Long prompts are taken in blocks, so that scores of a block fit a cache.
+        private static final int BLOCK = 512;
+
+        private final KeyValueCache[] layers = new KeyValueCache[config.depth()];
+        private long position;
+
+        LlamaCache(int batch) {
+            int width = config.heads() * config.dimHead();
+            for (int i = 0; i < layers.length; i++) {
+                layers[i] = new KeyValueCache(backend, batch, width, width);
+            }
+        }
+
+        @Override
+        public long position() {
+            return position;
+        }
+
+        @Override
+        public int nextBlock(int remaining) {
+            return Math.min(remaining, BLOCK);
+        }
+    }
+}

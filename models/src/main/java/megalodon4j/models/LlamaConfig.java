@@ -1,0 +1,57 @@
+package megalodon4j.models;
+
+import static megalodon4j.models.ModelConfig.require;
+import static megalodon4j.models.ModelConfig.requirePositive;
+
+import megalodon4j.tensor.Backend;
+
+/**
+ * A Llama-style transformer.
+ *
+ * @param numTokens vocabulary V
+ * @param dim model width D
+ * @param depth layers
+ * @param heads H
+ * @param dimHead width of a head, even
+ * @param tiedEmbedding whether the logits use the embedding
+ * @param ffnDimMultiplier the hidden width as a multiple of {@code dim}; null for 8/3 (see {@link #hiddenDim})
+ */
+public record LlamaConfig(
+        int numTokens, int dim, int depth, int heads, int dimHead, boolean tiedEmbedding, Double ffnDimMultiplier)
+        implements ModelConfig {
+
+    /** @throws IllegalArgumentException naming the YAML key whose value is not allowed */
+    public LlamaConfig {
+        requirePositive("num_tokens", numTokens);
+        requirePositive("dim", dim);
+        requirePositive("depth", depth);
+        requirePositive("heads", heads);
+        require(dimHead >= 2 && dimHead % 2 == 0, "dim_head", dimHead, "be even and at least 2 (RoPE rotates pairs)");
+        require(
+                ffnDimMultiplier == null || ffnDimMultiplier > 0 && ffnDimMultiplier * dim >= 1 && ffnDimMultiplier < 1e4,
+                "ffn_dim_multiplier",
+                ffnDimMultiplier,
+                "give a hidden width of at least 1");
+    }
+
+    /** The matched baseline of the enwik8 comparison: 12,489,600 parameters. */
+    public static LlamaConfig enwik8() {
+        return new LlamaConfig(256, 384, 6, 6, 64, true, 2.67);
+    }
+
+    @Override
+    public String kind() {
+        return "llama";
+    }
+
+    /** {@code int(multiplier · dim)} or {@code int(8 · dim / 3)}, rounded up to a multiple of 256. */
+    public int hiddenDim() {
+        int wanted = ffnDimMultiplier == null ? (int) (8L * dim / 3) : (int) (ffnDimMultiplier * dim);
+        return (wanted + 255) / 256 * 256;
+    }
+
+    @Override
+    public Llama create(Backend backend, long seed) {
+        return new Llama(this, backend, seed);
+    }
+}

@@ -1,0 +1,288 @@
+package megalodon4j.models;
+
+import static megalodon4j.autograd.Initial.constant;
+import static megalodon4j.autograd.Initial.normal;
+import static megalodon4j.autograd.Initial.truncatedNormal;
+
+import megalodon4j.autograd.Initial;
+import megalodon4j.autograd.Linear;
+import megalodon4j.autograd.Ops;
+import megalodon4j.autograd.Ops.EmaParameters;
+import megalodon4j.autograd.Parameter;
+import megalodon4j.autograd.Parameters;
+import megalodon4j.autograd.Tape;
+import megalodon4j.autograd.Variable;
+import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.Philox;
+import megalodon4j.tensor.Shape;
+import megalodon4j.tensor.Tensor;
+
+/**
+ * Megalodon (Ma et al. 2024, "Megalodon: Efficient LLM Pretraining and Inference with Unlimited Context Length"): attention within chunks, and a
+ * complex exponential moving average and timestep norms that carry what came before.
+ */
+public final class Megalodon implements LanguageModel {
+    private static final float EPS = 1e-5f;
+    private static final int PADDING_ID = 0;
+
+    private final MegalodonConfig config;
+    private final Backend backend;
+    private final Parameters parameters;
+    private final Philox random;
+    private final Rope rope;
+    private final Parameter embed; // (V, D)
+    private final Block[] blocks;
+    private final Norm norm;
+    private final Parameter lmHead; // (V, D), the embedding if tied
+
+    /** weight and bias, (D) each; null without norm_affine. */
+    private record Norm(Parameter weight, Parameter bias) {}
+
+    private record Block(Attention attention, FeedForward feedForward) {}
+
+    private record Attention(
+            Norm timenorm, EmaParameters cema, Parameter rmsGamma, Linear wz, Linear wv, Linear wr, Linear wh1, Linear wh2,
+            Parameter gamma, Parameter beta) {}
+
+    /** fc3 is null without swiglu; scale is α. */
+    private record FeedForward(Norm norm, Linear fc1, Linear fc2, Linear fc3, float scale) {}
+
+    /** A model of random weights. */
+    public Megalodon(MegalodonConfig config, Backend backend, long seed) {
+        this.config = config;
+        this.backend = backend;
+        parameters = new Parameters(backend);
+        random = new Philox(seed, 0);
+        double base = config.ropeBase() == null ? 10_000 : config.ropeBase();
+        rope = new Rope(backend, base, config.zDim() / config.numHeads());
+        int dim = config.modelDim(), tokens = config.numTokens();
+        embed = parameters.add("model.embed.weight", Shape.of(tokens, dim), embedding());
+        blocks = new Block[config.numLayers()];
+        for (int i = 0; i < blocks.length; i++) {
+            blocks[i] = new Block(attention("model.layers." + i + ".attn."), feedForward("model.layers." + i + ".ffn.", i));
+        }
+        norm = norm("model.norm", 0);
+        lmHead = config.tied()
+                ? embed
+                : parameters.add(
+                        "lm_head.weight",
+                        Shape.of(config.outputSize(), dim),
+                        config.initMode().linear(random, dim, config.outputSize()));
+    }
+
+    private Initial embedding() {
+        return shape -> {
+            var elements = config.initMode()
+                    .embedding(random, config.numTokens(), config.modelDim())
+                    .elements(shape);
+            java.util.Arrays.fill(elements, PADDING_ID * config.modelDim(), (PADDING_ID + 1) * config.modelDim(), 0);
+            return elements;
+        };
+    }
+
+    private Attention attention(String name) {
+        int dim = config.modelDim(), z = config.zDim(), e = config.valueDim(), n = config.cemaNdim();
+        var gamma = parameters.add(name + "gamma", Shape.of(2, z), constant(0));
+        var beta = parameters.add(name + "beta", Shape.of(2, z), constant(0));
+        var timenorm = norm(name + "timenorm", 0);
+        var cema = new EmaParameters(
+                parameters.add(name + "cema.alpha", Shape.of(dim, n, 1), normal(random, 0.2)),
+                parameters.add(name + "cema.delta", Shape.of(dim, n, 1), normal(random, 0.2)),
+                parameters.add(name + "cema.theta", Shape.of(dim, 1, 1), theta()),
+                parameters.add(name + "cema.gamma_real", Shape.of(dim, n), normal(random, 1)),
+                parameters.add(name + "cema.gamma_imag", Shape.of(dim, n), constant(0)),
+                parameters.add(name + "cema.omega", Shape.of(dim), truncatedNormal(random, 0.25, 1)));
+        var rmsGamma =
+                config.normAffine() ? parameters.add(name + "rmsnorm.gamma", Shape.of(dim), constant(0)) : null;
+        return new Attention(
+                timenorm,
+                cema,
+                rmsGamma,
+                linear(name + "wz", z, dim),
+                linear(name + "wv", e, dim),
+                linear(name + "wr", e, dim),
+                linear(name + "wh1", dim, dim),
+                linear(name + "wh2", dim, e),
+                gamma,
+                beta);
+    }
+
+    // logit of a random permutation of exp(−ln(D)/D · (1 … D))
+    private Initial theta() {
+        return shape -> {
+            int dim = shape.elements();
+            var order = random.permutation(dim);
+            var theta = new float[dim];
+            for (int i = 0; i < dim; i++) {
+                double f = Math.exp(-Math.log(dim) / dim * (order[i] + 1));
+                // A single channel would have f = 1, whose logit is infinite.
+                double p = Math.min(f, 1 - 1e-6);
+                theta[i] = (float) Math.log(p / (1 - p));
+            }
+            return theta;
+        };
+    }
+
+    private FeedForward feedForward(String name, int layer) {
+        int dim = config.modelDim(), hidden = config.ffnHiddenDim();
+        var norm = norm(name + "norm", 1);
+        var fc1 = linear(name + "fc1", hidden, dim);
+        var fc2 = linear(name + "fc2", dim, hidden);
+        var fc3 = config.swiglu() ? linear(name + "fc3", hidden, dim) : null;
+        return new FeedForward(norm, fc1, fc2, fc3, config.rescaleNffn() ? (float) (0.1 * Math.pow(0.5, layer)) : 1);
+    }
+
+    private Norm norm(String name, float weight) {
+        if (!config.normAffine()) {
+            return new Norm(null, null);
+        }
+        var shape = Shape.of(config.modelDim());
+        return new Norm(
+                parameters.add(name + ".weight", shape, constant(weight)), parameters.add(name + ".bias", shape, constant(0)));
+    }
+
+    private Linear linear(String name, int out, int in) {
+        var weight = parameters.add(name + ".weight", Shape.of(out, in), config.initMode().linear(random, in, out));
+        return new Linear(weight, parameters.add(name + ".bias", Shape.of(out), constant(0)));
+    }
+
+    @Override
+    public MegalodonConfig config() {
+        return config;
+    }
+
+    @Override
+    public Backend backend() {
+        return backend;
+    }
+
+    @Override
+    public Parameters parameters() {
+        return parameters;
+    }
+
+    @Override
+    public Variable hidden(Tape tape, int[] ids, int batch, Tensor mask, Cache cache) {
+        var state = (MegalodonCache) cache;
+        float scale = config.scaleEmb() ? (float) Math.sqrt(config.modelDim()) : 1;
+        var x = Ops.embedding(tape, ids, batch, embed, scale, PADDING_ID); // (B, L, D)
+        int length = x.shape().size(1);
+        if (state != null) {
+            state.begin(length);
+        }
+        for (int i = 0; i < blocks.length; i++) {
+            var h = attend(x, blocks[i].attention, mask, state == null ? null : state.layers[i], position(state));
+            x = feedForward(x, h, blocks[i].feedForward);
+        }
+        if (state != null) {
+            state.position += length;
+        }
+        return timestepNorm(x, norm, mask, state == null ? null : state.norm);
+    }
+
+    private static long position(MegalodonCache cache) {
+        return cache == null ? 0 : cache.position;
+    }
+
+    @Override
+    public Variable head(Variable hidden) {
+        return Ops.linear(hidden, lmHead, null, null);
+    }
+
+    // x (B, L, D) → x + wh1(m) + wh2(o · r)
+    private Variable attend(Variable x, Attention a, Tensor mask, LayerCache cache, long position) {
+        int heads = config.numHeads(), length = x.shape().size(1);
+        var t = timestepNorm(x, a.timenorm, mask, cache == null ? null : cache.timenorm);
+        var coefficients = Ops.emaCoefficients(x.tape(), a.cema); // (5, N, D)
+        var method = cache == null ? config.cema().method() : Backend.EmaMethod.SCAN;
+        var y = Ops.ema(t, mask, coefficients, a.cema.omega(), cache == null ? null : cache.ema, method);
+        var m = Ops.rmsNorm(y, a.rmsGamma, 1, EPS); // (B, L, D)
+        var z = a.wz.apply(m); // (B, L, Z)
+        var qk = Ops.queryKey(z, a.gamma, a.beta, rope.cos(position, length), rope.sin(position, length), heads, EPS);
+        var v = Ops.silu(a.wv.apply(t), null); // (B, L, E)
+        var r = Ops.silu(a.wr.apply(m), null);
+        Variable o;
+        if (cache == null) {
+            o = Ops.attention(qk.query(), qk.key(), v, mask, heads, config.chunkSize(), 1);
+        } else {
+            cache.kv.append(qk.key().value(), v.value(), config.chunkSize());
+            o = Ops.cachedAttention(qk.query(), cache.kv.keys(), cache.kv.values(), cache.kv.count(), null, heads, 1);
+        }
+        return a.wh2.apply(Ops.multiply(o, r), a.wh1.apply(m, x));
+    }
+
+    // x + α · fc2(silu(fc1 n) · fc3 n), n = layerNorm(h): the residual is the block's input, not h.
+    private static Variable feedForward(Variable x, Variable h, FeedForward f) {
+        var n = Ops.layerNorm(h, f.norm.weight, f.norm.bias, EPS);
+        var u = Ops.silu(f.fc1.apply(n), f.fc3 == null ? null : f.fc3.apply(n));
+        return f.scale == 1 ? f.fc2.apply(u, x) : Ops.addScaled(x, f.scale, f.fc2.apply(u));
+    }
+
+    private Variable timestepNorm(Variable x, Norm norm, Tensor mask, Tensor state) {
+        return Ops.timestepNorm(x, mask, norm.weight, norm.bias, config.normNumGroups(), EPS, state);
+    }
+
+    @Override
+    public Cache newCache(int batch) {
+        return new MegalodonCache(batch);
+    }
+
+    /** What one block carries: the timestep norm's state (B, 1 + 2·G), the EMA's (B, 2, N, D), keys and values of the chunk. */
+    private final class LayerCache {
+        private final Tensor timenorm;
+        private final Tensor ema;
+        private final KeyValueCache kv;
+
+        LayerCache(int batch) {
+            timenorm = freshNorm(batch);
+            ema = backend.tensor(batch, 2, config.cemaNdim(), config.modelDim());
+            backend.zero(ema);
+            kv = new KeyValueCache(backend, batch, config.zDim(), config.valueDim());
+        }
+    }
+
+    private Tensor freshNorm(int batch) {
+        int groups = config.normNumGroups(), width = 1 + 2 * groups;
+        var state = new float[batch * width];
+        for (int b = 0; b < batch; b++) {
+            java.util.Arrays.fill(state, b * width + 1 + groups, (b + 1) * width, 1);
+        }
+        return backend.tensor(batch, width).set(state);
+    }
+
+    /** Attention starts anew with every chunk: the cache never grows beyond one. */
+    private final class MegalodonCache implements Cache {
+        private final LayerCache[] layers = new LayerCache[config.numLayers()];
+        private final Tensor norm;
+        private long position;
+
+        MegalodonCache(int batch) {
+            for (int i = 0; i < layers.length; i++) {
+                layers[i] = new LayerCache(batch);
+            }
+            norm = freshNorm(batch);
+        }
+
+        @Override
+        public long position() {
+            return position;
+        }
+
+        @Override
+        public int nextBlock(int remaining) {
+            return (int) Math.min(remaining, config.chunkSize() - position % config.chunkSize());
+        }
+
+        void begin(int length) {
+            if (length > nextBlock(length)) {
+                throw new IllegalArgumentException("a piece of " + length + " tokens crosses the end of a chunk at position "
+                        + position + "; feed " + nextBlock(length));
+            }
+            if (position % config.chunkSize() == 0) {
+                for (var layer : layers) {
+                    layer.kv.clear();
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+package megalodon4j.models;
+
+import megalodon4j.tensor.Backend;
+
+/** The sizes and choices that define a model. Constructing one validates it. */
+public sealed interface ModelConfig permits LlamaConfig, MegalodonConfig {
+    /** {@code llama} or {@code megalodon}. */
+    String kind();
+
+    /** The size of the vocabulary; 256 for bytes. */
+    int numTokens();
+
+    /** A new model of random weights; the same for the same seed on any device. */
+    LanguageModel create(Backend backend, long seed);
+
+    /** Fails with {@code "name: value …, must …"} unless {@code holds}. */
+    static void require(boolean holds, String name, Object value, String rule) {
+        if (!holds) {
+            throw new IllegalArgumentException(name + ": " + value + " is not allowed, it must " + rule);
+        }
+    }
+
+    static void requirePositive(String name, int value) {
+        require(value >= 1, name, value, "be at least 1");
+    }
+}

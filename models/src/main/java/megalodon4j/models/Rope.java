@@ -1,0 +1,56 @@
+package megalodon4j.models;
+
+import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.Tensor;
+
+/** Cosines and sines of position · base^(−2i/d), i = 0 … d/2 − 1, computed in double (Su et al. 2021). */
+final class Rope {
+    private static final int WINDOW = 1024;
+
+    private final Backend backend;
+    private final double base;
+    private final int d;
+    private long first;
+    private int count;
+    private Tensor cos;
+    private Tensor sin;
+
+    Rope(Backend backend, double base, int d) {
+        this.backend = backend;
+        this.base = base;
+        this.d = d;
+    }
+
+    /** Rows of positions [from, from + length), (length, d/2). */
+    Tensor cos(long from, int length) {
+        cover(from, length);
+        return cos.slice((int) (from - first), (int) (from - first) + length);
+    }
+
+    /** Rows of positions [from, from + length), (length, d/2). */
+    Tensor sin(long from, int length) {
+        cover(from, length);
+        return sin.slice((int) (from - first), (int) (from - first) + length);
+    }
+
+    private void cover(long from, int length) {
+        if (cos != null && from >= first && from + length <= first + count) {
+            return;
+        }
+        first = from;
+        count = Math.max(length, WINDOW);
+        int half = d / 2;
+        var c = new float[count * half];
+        var s = new float[count * half];
+        for (int i = 0; i < half; i++) {
+            double frequency = Math.pow(base, -2.0 * i / d);
+            for (int t = 0; t < count; t++) {
+                double angle = (first + t) * frequency;
+                c[t * half + i] = (float) Math.cos(angle);
+                s[t * half + i] = (float) Math.sin(angle);
+            }
+        }
+        cos = backend.tensor(count, half).set(c);
+        sin = backend.tensor(count, half).set(s);
+    }
+}

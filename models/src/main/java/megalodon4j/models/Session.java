@@ -1,0 +1,71 @@
+package megalodon4j.models;
+
+import java.util.Arrays;
+import megalodon4j.autograd.Ops;
+import megalodon4j.autograd.Tape;
+import megalodon4j.autograd.Variable;
+import megalodon4j.tensor.Shape;
+
+/** One sequence that a model reads and writes token by token, in pieces of any length. */
+public final class Session {
+    private final LanguageModel model;
+    private final Cache cache;
+
+    Session(LanguageModel model) {
+        this.model = model;
+        this.cache = model.newCache(1);
+    }
+
+    /** Tokens fed so far. */
+    public long position() {
+        return cache.position();
+    }
+
+    /**
+     * Reads tokens.
+     *
+     * @return the logits (V) of the token that follows
+     * @throws IllegalArgumentException if there are none, or one is outside the vocabulary
+     */
+    public float[] feed(int... tokens) {
+        if (tokens.length == 0) {
+            throw new IllegalArgumentException("feed: at least one token is needed");
+        }
+        for (int from = 0; ; ) {
+            int to = from + cache.nextBlock(tokens.length - from);
+            try (var tape = Tape.inference(model.backend())) {
+                var hidden = model.hidden(tape, Arrays.copyOfRange(tokens, from, to), 1, null, cache);
+                if (to == tokens.length) {
+                    return model.head(last(tape, hidden)).value().toArray();
+                }
+            }
+            from = to;
+        }
+    }
+
+    private static Variable last(Tape tape, Variable hidden) {
+        int length = hidden.shape().size(1), width = hidden.shape().columns();
+        var rows = hidden.value().reshape(Shape.of(length, width));
+        return tape.constant(rows.slice(length - 1, length));
+    }
+
+    /**
+     * Reads tokens and compares what the model expected with what came.
+     *
+     * @param labels for each token the one that follows it
+     * @return the sum of their cross-entropies in nats
+     */
+    public double loss(int[] tokens, int[] labels) {
+        double sum = 0;
+        for (int from = 0; from < tokens.length; ) {
+            int to = from + cache.nextBlock(tokens.length - from);
+            try (var tape = Tape.inference(model.backend())) {
+                var hidden = model.hidden(tape, Arrays.copyOfRange(tokens, from, to), 1, null, cache);
+                var losses = Ops.crossEntropy(model.head(hidden), Arrays.copyOfRange(labels, from, to), 1);
+                sum += model.backend().sum(losses.value());
+            }
+            from = to;
+        }
+        return sum;
+    }
+}

@@ -1,0 +1,677 @@
+package megalodon4j.tensor;
+
+import static megalodon4j.tensor.Check.require;
+import static megalodon4j.tensor.Check.same;
+
+import java.util.ArrayDeque;
+
+/**
+ * A device, and the fused kernels that both models are made of, forward and backward.
+ *
+ * <p>The public methods check shapes and then call the protected kernel of the same name ending in {@code K}, which trusts its arguments:
+ * adding a device is implementing those. An error names the operation, what was expected and what came.
+ *
+ * <p>Conventions. Letters are the paper's: B sequences, L tokens each, D model width, H heads, N complex states a channel, G groups. A tensor is
+ * taken as rows × its last dimension unless said otherwise. Results of forward methods are overwritten. Gradients, whose names begin with
+ * d, accumulate: a blank one is overwritten, a filled one is added to (see {@link Tensor}). Arguments marked nullable may be absent;
+ * gradients of absent or frozen arguments may be {@code null} too, which skips them. An input and an output must not share memory unless said otherwise.
+ *
+ * <p>Not thread-safe: one thread at a time talks to a backend, which spreads the work itself.
+ */
+public abstract class Backend implements AutoCloseable {
+    private final Pool pool = new Pool(this::newStorage);
+    private final ArrayDeque<Scope> idleScopes = new ArrayDeque<>();
+    private int openScopes;
+
+    /** A backend on the CPU. Results are the same bit for bit for any number of threads. */
+    public static Backend cpu(int threads) {
+        return new megalodon4j.tensor.cpu.CpuBackend(threads);
+    }
+
+    /** A backend on all cores of the CPU. */
+    public static Backend cpu() {
+        return cpu(Runtime.getRuntime().availableProcessors());
+    }
+
+    /** What computes, in words, for example {@code cpu (2 threads, 16 lanes)}. */
+    public abstract String describe();
+
+    // --- memory -----------------------------------------------------------------------------------------------------
+
+    protected abstract Storage newStorage(int capacity);
+
+    protected abstract void download(Tensor from, float[] to);
+
+    protected abstract void upload(float[] from, Tensor to);
+
+    /** A scope for temporary tensors. */
+    public final Scope scope() {
+        openScopes++;
+        return idleScopes.isEmpty() ? new Scope(this) : idleScopes.pop();
+    }
+
+    /** A blank tensor that lives as long as it is reachable: parameters, optimizer state, caches. */
+    public final Tensor tensor(Shape shape) {
+        return new Tensor(this, newStorage(Math.max(1, shape.elements())), 0, shape, true);
+    }
+
+    /** {@link #tensor(Shape)} of {@code Shape.of(sizes)}. */
+    public final Tensor tensor(int... sizes) {
+        return tensor(Shape.of(sizes));
+    }
+
+    /** Tensors of scopes that have not been given back: 0 whenever no scope is open. */
+    public final int outstanding() {
+        return pool.outstanding();
+    }
+
+    /** Bytes that the pool of scopes holds, in use or not: the peak of the activations so far. */
+    public final long pooledBytes() {
+        return pool.allocatedFloats() * Float.BYTES;
+    }
+
+    /** Frees the pooled memory that no scope uses. */
+    public final void trim() {
+        pool.freeAll();
+    }
+
+    final Storage take(int elements) {
+        return pool.take(elements);
+    }
+
+    final void giveBack(Storage storage) {
+        pool.giveBack(storage);
+    }
+
+    final void closed(Scope scope) {
+        openScopes--;
+        idleScopes.push(scope);
+    }
+
+    @Override
+    public void close() {
+        trim();
+    }
+
+    // --- whole tensors ----------------------------------------------------------------------------------------------
+
+    /** to = from. */
+    public final void copy(Tensor from, Tensor to) {
+        require(from.elements() == to.elements(), "copy", "%s does not fit %s", from, to);
+        to.fill();
+        copyK(from, to);
+    }
+
+    protected abstract void copyK(Tensor from, Tensor to);
+
+    /** y += scale · x, element by element; y = scale · x if y is blank. */
+    public final void add(float scale, Tensor x, Tensor y) {
+        same("add", "x", x, "y", y);
+        addK(scale, x, y, y.fill());
+    }
+
+    protected abstract void addK(float scale, Tensor x, Tensor y, boolean add);
+
+    /** z = x · y, element by element. */
+    public final void multiply(Tensor x, Tensor y, Tensor z) {
+        same("multiply", "x", x, "y", y);
+        same("multiply", "x", x, "z", z);
+        z.fill();
+        multiplyK(x, y, z, false);
+    }
+
+    /** dx += dz · y, dy += dz · x. */
+    public final void multiplyGrad(Tensor dz, Tensor x, Tensor y, Tensor dx, Tensor dy) {
+        same("multiplyGrad", "dz", dz, "x", x);
+        same("multiplyGrad", "dz", dz, "y", y);
+        multiplyK(dz, y, dx, dx.fill());
+        multiplyK(dz, x, dy, dy.fill());
+    }
+
+    /** z (+)= x · y. */
+    protected abstract void multiplyK(Tensor x, Tensor y, Tensor z, boolean add);
+
+    /** Σ x², accumulated in double in an order that depends on the shape alone. */
+    public final double sumOfSquares(Tensor x) {
+        return x.isBlank() ? 0 : sumOfSquaresK(x);
+    }
+
+    protected abstract double sumOfSquaresK(Tensor x);
+
+    /** Σ x, accumulated in double in an order that depends on the shape alone. */
+    public final double sum(Tensor x) {
+        return x.isBlank() ? 0 : sumK(x);
+    }
+
+    protected abstract double sumK(Tensor x);
+
+    // --- products ---------------------------------------------------------------------------------------------------
+
+    /**
+     * c += op(a) · op(b), where op transposes if its flag says so; c = … if c is blank. Tensors are taken as rows × last dimension.
+     */
+    public final void matmul(boolean transposeA, boolean transposeB, Tensor a, Tensor b, Tensor c) {
+        int m = transposeA ? a.columns() : a.rows();
+        int k = transposeA ? a.rows() : a.columns();
+        int kb = transposeB ? b.columns() : b.rows();
+        int n = transposeB ? b.rows() : b.columns();
+        require(k == kb, "matmul", "inner sizes differ: %d of a %s, %d of b %s", k, a.shape(), kb, b.shape());
+        require(c.rows() == m && c.columns() == n, "matmul", "c must be %d × %d, got %s", m, n, c.shape());
+        matmulK(transposeA, transposeB, m, n, k, a, b, c, c.fill());
+    }
+
+    protected abstract void matmulK(
+            boolean transposeA, boolean transposeB, int m, int n, int k, Tensor a, Tensor b, Tensor c, boolean add);
+
+    /**
+     * y = x · wᵀ + bias + residual.
+     *
+     * @param x (…, K)
+     * @param w (N, K)
+     * @param bias (N), nullable
+     * @param residual (…, N), nullable
+     * @param y (…, N)
+     */
+    public final void linear(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {
+        require(x.columns() == w.columns(), "linear", "x %s does not fit w %s: last sizes must agree", x.shape(), w.shape());
+        require(
+                y.rows() == x.rows() && y.columns() == w.rows(),
+                "linear",
+                "y must be %d × %d, got %s",
+                x.rows(),
+                w.rows(),
+                y.shape());
+        Check.vector("linear", "bias", bias, w.rows());
+        if (residual != null) {
+            same("linear", "residual", residual, "y", y);
+        }
+        y.fill();
+        linearK(x, w, bias, residual, y);
+    }
+
+    protected abstract void linearK(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y);
+
+    /** dColumns += Σ over rows of dy. dy: (…, N); dColumns: (N): the gradient of a bias. */
+    public final void sumRows(Tensor dy, Tensor dColumns) {
+        Check.vector("sumRows", "dColumns", dColumns, dy.columns());
+        sumRowsK(dy, dColumns, dColumns.fill());
+    }
+
+    protected abstract void sumRowsK(Tensor dy, Tensor dColumns, boolean add);
+
+    // --- activations ------------------------------------------------------------------------------------------------
+
+    /** y = silu(a) · b with silu(a) = a / (1 + e⁻ᵃ); y = silu(a) where b is null. */
+    public final void silu(Tensor a, Tensor b, Tensor y) {
+        same("silu", "a", a, "y", y);
+        if (b != null) {
+            same("silu", "a", a, "b", b);
+        }
+        y.fill();
+        siluK(a, b, y);
+    }
+
+    protected abstract void siluK(Tensor a, Tensor b, Tensor y);
+
+    /** The gradients of {@link #silu}: da += dy · b · silu'(a), db += dy · silu(a). b and db are both null or both given. */
+    public final void siluGrad(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db) {
+        same("siluGrad", "dy", dy, "a", a);
+        require((b == null) == (db == null), "siluGrad", "b and db go together");
+        siluGradK(dy, a, b, da, db, da.fill(), db != null && db.fill());
+    }
+
+    protected abstract void siluGradK(
+            Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB);
+
+    // --- norms ------------------------------------------------------------------------------------------------------
+
+    /**
+     * y = x / sqrt(mean(x²) + ε) · (γ + shift), row by row.
+     *
+     * @param x (rows, D)
+     * @param gamma (D), nullable: then the factor is 1
+     * @param shift what is added to γ: 0 (Llama) or 1 (Megalodon)
+     * @param y (rows, D)
+     * @param rstd (rows): receives 1 / sqrt(mean(x²) + ε)
+     */
+    public final void rmsNorm(Tensor x, Tensor gamma, float shift, float eps, Tensor y, Tensor rstd) {
+        same("rmsNorm", "x", x, "y", y);
+        Check.vector("rmsNorm", "gamma", gamma, x.columns());
+        Check.vector("rmsNorm", "rstd", rstd, x.rows());
+        y.fill();
+        rstd.fill();
+        rmsNormK(x, gamma, shift, eps, y, rstd);
+    }
+
+    protected abstract void rmsNormK(Tensor x, Tensor gamma, float shift, float eps, Tensor y, Tensor rstd);
+
+    /** The gradients of {@link #rmsNorm}; dgamma is null where gamma is. */
+    public final void rmsNormGrad(
+            Tensor dy, Tensor x, Tensor gamma, float shift, Tensor rstd, Tensor dx, Tensor dgamma) {
+        same("rmsNormGrad", "dy", dy, "x", x);
+        rmsNormGradK(dy, x, gamma, shift, rstd, dx, dgamma, dx.fill(), dgamma != null && dgamma.fill());
+    }
+
+    protected abstract void rmsNormGradK(
+            Tensor dy, Tensor x, Tensor gamma, float shift, Tensor rstd, Tensor dx, Tensor dgamma, boolean addX, boolean addGamma);
+
+    /**
+     * y = (x − mean(x)) / sqrt(var(x) + ε) · w + b, row by row (biased variance).
+     *
+     * @param x (rows, D)
+     * @param w (D), nullable: then 1
+     * @param b (D), nullable: then 0
+     * @param mean (rows), receives the means
+     * @param rstd (rows), receives 1 / sqrt(var + ε)
+     */
+    public final void layerNorm(Tensor x, Tensor w, Tensor b, float eps, Tensor y, Tensor mean, Tensor rstd) {
+        same("layerNorm", "x", x, "y", y);
+        Check.vector("layerNorm", "w", w, x.columns());
+        Check.vector("layerNorm", "b", b, x.columns());
+        Check.vector("layerNorm", "mean", mean, x.rows());
+        Check.vector("layerNorm", "rstd", rstd, x.rows());
+        y.fill();
+        mean.fill();
+        rstd.fill();
+        layerNormK(x, w, b, eps, y, mean, rstd);
+    }
+
+    protected abstract void layerNormK(Tensor x, Tensor w, Tensor b, float eps, Tensor y, Tensor mean, Tensor rstd);
+
+    /** The gradients of {@link #layerNorm}; dw and db are null where w and b are. */
+    public final void layerNormGrad(
+            Tensor dy, Tensor x, Tensor w, Tensor mean, Tensor rstd, Tensor dx, Tensor dw, Tensor db) {
+        same("layerNormGrad", "dy", dy, "x", x);
+        layerNormGradK(
+                dy, x, w, mean, rstd, dx, dw, db, dx.fill(), dw != null && dw.fill(), db != null && db.fill());
+    }
+
+    protected abstract void layerNormGradK(
+            Tensor dy, Tensor x, Tensor w, Tensor mean, Tensor rstd, Tensor dx, Tensor dw, Tensor db,
+            boolean addX, boolean addW, boolean addB);
+
+    /**
+     * Timestep normalisation: a group norm whose statistics run over time. With g_t the mean of a group's features at t,
+     *
+     * <pre>
+     * count_t = count_{t-1} + valid_t
+     * mean_t  = (mean_0·count_0 + Σ_{s≤t} valid_s g_s) / max(count_t, 1)          (mean_0 while count_t = 0)
+     * m2_t    = var_0·max(count_0, 1) + Σ_{s≤t} valid_s (g_s − mean_{s−1})(g_s − mean_s)
+     * var_t   = max(m2_t / max(count_t, 1), 1e-6)                                 (var_0 while count_t = 0)
+     * y_t     = (x_t − mean_t) / sqrt(var_t + ε) · (w + 1) + b
+     * </pre>
+     *
+     * @param x (B, L, D)
+     * @param mask (B, L), 1 = valid, nullable: then all are
+     * @param w (D), nullable: then 0
+     * @param b (D), nullable: then 0
+     * @param groups G, divides D
+     * @param state (B, 1 + 2·G): count, means, variances; read and then overwritten with the state after the last token;
+     *     nullable: then it starts from (0, 0, 1) and is not kept
+     * @param y (B, L, D)
+     * @param mean (B, L, G), receives mean_t
+     * @param rstd (B, L, G), receives 1 / sqrt(var_t + ε)
+     */
+    public final void timestepNorm(
+            Tensor x, Tensor mask, Tensor w, Tensor b, int groups, float eps, Tensor state, Tensor y, Tensor mean, Tensor rstd) {
+        Check.rank("timestepNorm", "x", x, 3);
+        int batch = x.shape().size(0), length = x.shape().size(1);
+        require(x.columns() % groups == 0, "timestepNorm", "%d groups do not divide %d features", groups, x.columns());
+        same("timestepNorm", "x", x, "y", y);
+        Check.elements("timestepNorm", "mask", mask, batch * length);
+        Check.vector("timestepNorm", "w", w, x.columns());
+        Check.vector("timestepNorm", "b", b, x.columns());
+        Check.elements("timestepNorm", "state", state, batch * (1 + 2 * groups));
+        Check.elements("timestepNorm", "mean", mean, batch * length * groups);
+        Check.elements("timestepNorm", "rstd", rstd, batch * length * groups);
+        y.fill();
+        mean.fill();
+        rstd.fill();
+        timestepNormK(x, mask, w, b, groups, eps, state, y, mean, rstd);
+    }
+
+    protected abstract void timestepNormK(
+            Tensor x, Tensor mask, Tensor w, Tensor b, int groups, float eps, Tensor state, Tensor y, Tensor mean, Tensor rstd);
+
+    /**
+     * The gradients of {@link #timestepNorm} from a fresh state (0, 0, 1): through y_t directly, and through mean_t and var_t to all
+     * earlier tokens. A variance at its floor of 1e-6 passes no gradient. dw and db are null where w and b are.
+     */
+    public final void timestepNormGrad(
+            Tensor dy, Tensor x, Tensor mask, Tensor w, int groups, float eps, Tensor mean, Tensor rstd, Tensor dx, Tensor dw, Tensor db) {
+        same("timestepNormGrad", "dy", dy, "x", x);
+        timestepNormGradK(
+                dy, x, mask, w, groups, eps, mean, rstd, dx, dw, db, dx.fill(), dw != null && dw.fill(), db != null && db.fill());
+    }
+
+    protected abstract void timestepNormGradK(
+            Tensor dy, Tensor x, Tensor mask, Tensor w, int groups, float eps, Tensor mean, Tensor rstd, Tensor dx, Tensor dw, Tensor db,
+            boolean addX, boolean addW, boolean addB);
+
+    // --- attention --------------------------------------------------------------------------------------------------
+
+    /**
+     * Rotates pairs of features by position, in place: for a pair (u, v) and its angle, (u·cos − v·sin, v·cos + u·sin).
+     *
+     * @param x (B, L, H·d)
+     * @param cos (L, d/2)
+     * @param sin (L, d/2)
+     * @param heads H
+     * @param adjacent whether pairs are (2i, 2i+1), as in Llama, or (i, i + d/2), as in Megalodon
+     * @param inverse whether to rotate back, which is also the gradient
+     */
+    public final void rope(Tensor x, Tensor cos, Tensor sin, int heads, boolean adjacent, boolean inverse) {
+        Check.rank("rope", "x", x, 3);
+        Check.rope("rope", x.shape().size(1), x.columns(), heads, cos, sin);
+        ropeK(x, cos, sin, heads, adjacent, inverse);
+    }
+
+    protected abstract void ropeK(Tensor x, Tensor cos, Tensor sin, int heads, boolean adjacent, boolean inverse);
+
+    /**
+     * Megalodon's queries and keys from their shared projection: every head of z is divided by its root mean square, then scaled, shifted
+     * and rotated (half-split pairs). With u = z / sqrt(mean over d of z² + ε) and i = 0 for q, 1 for k:
+     *
+     * <pre>rope(u · (gamma[i] + 1) / √d + beta[i])</pre>
+     *
+     * @param z (B, L, Z), Z = H·d
+     * @param gamma (2, Z)
+     * @param beta (2, Z)
+     * @param cos (L, d/2)
+     * @param sin (L, d/2)
+     * @param q (B, L, Z)
+     * @param k (B, L, Z)
+     * @param rstd (B, L, H): receives 1 / sqrt(mean(z²) + ε)
+     */
+    public final void queryKey(
+            Tensor z, Tensor gamma, Tensor beta, Tensor cos, Tensor sin, int heads, float eps, Tensor q, Tensor k, Tensor rstd) {
+        Check.rank("queryKey", "z", z, 3);
+        Check.rope("queryKey", z.shape().size(1), z.columns(), heads, cos, sin);
+        same("queryKey", "z", z, "q", q);
+        same("queryKey", "z", z, "k", k);
+        Check.elements("queryKey", "gamma", gamma, 2 * z.columns());
+        Check.elements("queryKey", "beta", beta, 2 * z.columns());
+        Check.elements("queryKey", "rstd", rstd, z.rows() * heads);
+        q.fill();
+        k.fill();
+        rstd.fill();
+        queryKeyK(z, gamma, beta, cos, sin, heads, eps, q, k, rstd);
+    }
+
+    protected abstract void queryKeyK(
+            Tensor z, Tensor gamma, Tensor beta, Tensor cos, Tensor sin, int heads, float eps, Tensor q, Tensor k, Tensor rstd);
+
+    /** The gradients of {@link #queryKey}. dq and dk are used as working memory: their contents are lost. */
+    public final void queryKeyGrad(
+            Tensor dq, Tensor dk, Tensor z, Tensor gamma, Tensor cos, Tensor sin, int heads, Tensor rstd,
+            Tensor dz, Tensor dgamma, Tensor dbeta) {
+        same("queryKeyGrad", "dq", dq, "z", z);
+        same("queryKeyGrad", "dk", dk, "z", z);
+        fillWithZeros(dq);
+        fillWithZeros(dk);
+        queryKeyGradK(
+                dq, dk, z, gamma, cos, sin, heads, rstd, dz, dgamma, dbeta, dz.fill(), dgamma.fill(), dbeta.fill());
+    }
+
+    protected abstract void queryKeyGradK(
+            Tensor dq, Tensor dk, Tensor z, Tensor gamma, Tensor cos, Tensor sin, int heads, Tensor rstd,
+            Tensor dz, Tensor dgamma, Tensor dbeta, boolean addZ, boolean addGamma, boolean addBeta);
+
+    /**
+     * Causal softmax attention, o = softmax(scale · q kᵀ) v for every head, inside chunks.
+     *
+     * <p>The last of the Lk keys belongs to the last of the Lq queries: query i sits at position i + Lk − Lq among the keys and sees those
+     * up to its own, from the start of its chunk of {@code chunk} keys on. A query that sees no valid key gets o = 0.
+     *
+     * @param q (B, Lq, H·d)
+     * @param k (B, C, H·d), of which the first Lk entries of each sequence are keys
+     * @param v (B, C, H·e)
+     * @param keys Lk, Lq ≤ Lk ≤ C
+     * @param mask (B, Lk), 1 = valid key, nullable
+     * @param heads H
+     * @param chunk positive; at least Lk means no chunks. Smaller only where Lq = Lk
+     * @param scale the factor of the scores
+     * @param o (B, Lq, H·e)
+     * @param logSum (B, H, Lq): receives ln Σ e^score of each query, −∞ where it sees nothing; nullable
+     */
+    public final void attention(
+            Tensor q, Tensor k, Tensor v, int keys, Tensor mask, int heads, int chunk, float scale, Tensor o, Tensor logSum) {
+        Check.attention("attention", q, k, v, keys, mask, heads, chunk);
+        require(
+                o.rows() == q.rows() && o.columns() == v.columns(),
+                "attention",
+                "o must be %d × %d, got %s",
+                q.rows(),
+                v.columns(),
+                o.shape());
+        Check.elements("attention", "logSum", logSum, q.rows() * heads);
+        o.fill();
+        if (logSum != null) {
+            logSum.fill();
+        }
+        attentionK(q, k, v, keys, mask, heads, chunk, scale, o, logSum);
+    }
+
+    protected abstract void attentionK(
+            Tensor q, Tensor k, Tensor v, int keys, Tensor mask, int heads, int chunk, float scale, Tensor o, Tensor logSum);
+
+    /** The gradients of {@link #attention} where C = Lk = Lq. dq, dk, dv are overwritten if blank, else added to. */
+    public final void attentionGrad(
+            Tensor dO, Tensor q, Tensor k, Tensor v, Tensor mask, int heads, int chunk, float scale, Tensor o, Tensor logSum,
+            Tensor dq, Tensor dk, Tensor dv) {
+        Check.attention("attentionGrad", q, k, v, q.shape().size(1), mask, heads, chunk);
+        same("attentionGrad", "dO", dO, "o", o);
+        attentionGradK(
+                dO, q, k, v, mask, heads, chunk, scale, o, logSum, dq, dk, dv, dq.fill(), dk.fill(), dv.fill());
+    }
+
+    protected abstract void attentionGradK(
+            Tensor dO, Tensor q, Tensor k, Tensor v, Tensor mask, int heads, int chunk, float scale, Tensor o, Tensor logSum,
+            Tensor dq, Tensor dk, Tensor dv, boolean addQ, boolean addK, boolean addV);
+
+    // --- complex EMA ------------------------------------------------------------------------------------------------
+
+    /**
+     * The coefficients of the complex EMA from its parameters, σ the logistic function, n = 1 … N:
+     *
+     * <pre>
+     * p = σ(alpha)      q = (1 − σ(alpha) σ(delta)) · exp(i·n·σ(theta)·2π/N)      γ = (gammaReal + i·gammaImag) · √(1/N)
+     * </pre>
+     *
+     * @param alpha (D, N)
+     * @param delta (D, N)
+     * @param theta (D)
+     * @param gammaReal (D, N)
+     * @param gammaImag (D, N)
+     * @param coefficients (5, N, D): p, Re q, Im q, Re γ, Im γ
+     */
+    public final void emaCoefficients(
+            Tensor alpha, Tensor delta, Tensor theta, Tensor gammaReal, Tensor gammaImag, Tensor coefficients) {
+        Check.elements("emaCoefficients", "coefficients", coefficients, 5 * alpha.elements());
+        coefficients.fill();
+        emaCoefficientsK(alpha, delta, theta, gammaReal, gammaImag, coefficients);
+    }
+
+    protected abstract void emaCoefficientsK(
+            Tensor alpha, Tensor delta, Tensor theta, Tensor gammaReal, Tensor gammaImag, Tensor coefficients);
+
+    /** The gradients of {@link #emaCoefficients}. All five results are given. */
+    public final void emaCoefficientsGrad(
+            Tensor dcoefficients, Tensor alpha, Tensor delta, Tensor theta,
+            Tensor dalpha, Tensor ddelta, Tensor dtheta, Tensor dgammaReal, Tensor dgammaImag) {
+        emaCoefficientsGradK(
+                dcoefficients, alpha, delta, theta, dalpha, ddelta, dtheta, dgammaReal, dgammaImag,
+                dalpha.fill(), ddelta.fill(), dtheta.fill(), dgammaReal.fill(), dgammaImag.fill());
+    }
+
+    protected abstract void emaCoefficientsGradK(
+            Tensor dcoefficients, Tensor alpha, Tensor delta, Tensor theta,
+            Tensor dalpha, Tensor ddelta, Tensor dtheta, Tensor dgammaReal, Tensor dgammaImag,
+            boolean addAlpha, boolean addDelta, boolean addTheta, boolean addReal, boolean addImag);
+
+    /** How the complex EMA of a training step is evaluated; both agree up to rounding. */
+    public enum EmaMethod {
+        /** The recurrence, channel by channel in vector lanes. */
+        SCAN,
+        /** A convolution with k[j] = Re Σ_n γ_n p_n q_nʲ by FFT, padded to a power of two ≥ 2L. */
+        FFT
+    }
+
+    /**
+     * The complex EMA: h_t = q h_{t−1} + p x_t, y_t = Re Σ_n γ_n h_{n,t} + omega · x_t, for each channel.
+     *
+     * @param x (B, L, D)
+     * @param mask (B, L), nullable: a token whose entry is 0 enters as x_t = 0
+     * @param coefficients (5, N, D) of {@link #emaCoefficients}
+     * @param omega (D)
+     * @param state (B, 2, N, D): Re h, Im h before the first token, overwritten with those after the last; nullable: then h starts from 0 and
+     *     is not kept. Only with {@link EmaMethod#SCAN}
+     * @param y (B, L, D)
+     */
+    public final void ema(
+            Tensor x, Tensor mask, Tensor coefficients, Tensor omega, Tensor state, EmaMethod method, Tensor y) {
+        Check.ema("ema", x, mask, coefficients, omega);
+        same("ema", "x", x, "y", y);
+        int n = coefficients.elements() / (5 * x.columns());
+        Check.elements("ema", "state", state, x.shape().size(0) * 2 * n * x.columns());
+        require(state == null || method == EmaMethod.SCAN, "ema", "a state is carried by the scan only");
+        y.fill();
+        emaK(x, mask, coefficients, omega, state, method, y);
+    }
+
+    protected abstract void emaK(
+            Tensor x, Tensor mask, Tensor coefficients, Tensor omega, Tensor state, EmaMethod method, Tensor y);
+
+    /** The gradients of {@link #ema} from h = 0. */
+    public final void emaGrad(
+            Tensor dy, Tensor x, Tensor mask, Tensor coefficients, Tensor omega, EmaMethod method,
+            Tensor dx, Tensor dcoefficients, Tensor domega) {
+        Check.ema("emaGrad", x, mask, coefficients, omega);
+        same("emaGrad", "dy", dy, "x", x);
+        emaGradK(
+                dy, x, mask, coefficients, omega, method, dx, dcoefficients, domega,
+                dx.fill(), dcoefficients.fill(), domega.fill());
+    }
+
+    protected abstract void emaGradK(
+            Tensor dy, Tensor x, Tensor mask, Tensor coefficients, Tensor omega, EmaMethod method,
+            Tensor dx, Tensor dcoefficients, Tensor domega, boolean addX, boolean addCoefficients, boolean addOmega);
+
+    // --- tokens -----------------------------------------------------------------------------------------------------
+
+    /**
+     * y[r] = table[ids[r]] · scale.
+     *
+     * @param ids one token a row, each in [0, V)
+     * @param table (V, D)
+     * @param y (…, D) with as many rows as ids
+     */
+    public final void embedding(int[] ids, Tensor table, float scale, Tensor y) {
+        require(
+                y.rows() == ids.length && y.columns() == table.columns(),
+                "embedding",
+                "y must be %d × %d, got %s",
+                ids.length,
+                table.columns(),
+                y.shape());
+        Check.ids("embedding", ids, table.rows());
+        y.fill();
+        embeddingK(ids, table, scale, y);
+    }
+
+    protected abstract void embeddingK(int[] ids, Tensor table, float scale, Tensor y);
+
+    /** dtable[ids[r]] += dy[r] · scale, except for the rows of {@code paddingId} (−1: none). */
+    public final void embeddingGrad(Tensor dy, int[] ids, int paddingId, float scale, Tensor dtable) {
+        require(dy.rows() == ids.length, "embeddingGrad", "dy %s does not fit %d ids", dy.shape(), ids.length);
+        embeddingGradK(dy, ids, paddingId, scale, dtable, dtable.fill());
+    }
+
+    protected abstract void embeddingGradK(
+            Tensor dy, int[] ids, int paddingId, float scale, Tensor dtable, boolean add);
+
+    /** The label of a position that has no target. */
+    public static final int IGNORE_INDEX = -100;
+
+    /**
+     * Cross-entropy of each row in nats, and its gradient in the same pass: loss = ln Σ_j e^{x_j} − x_label.
+     *
+     * @param logits (rows, V)
+     * @param labels one a row, in [0, V) or {@link #IGNORE_INDEX}, whose loss and gradient are 0
+     * @param scale what the gradient is multiplied by: 1 / number of targets for a mean
+     * @param losses (rows), receives the loss of each row
+     * @param dlogits (rows, V), overwritten, may be the logits themselves; nullable
+     */
+    public final void crossEntropy(Tensor logits, int[] labels, float scale, Tensor losses, Tensor dlogits) {
+        require(
+                logits.rows() == labels.length,
+                "crossEntropy",
+                "logits %s have %d rows, got %d labels",
+                logits.shape(),
+                logits.rows(),
+                labels.length);
+        Check.labels("crossEntropy", labels, logits.columns());
+        Check.vector("crossEntropy", "losses", losses, labels.length);
+        losses.fill();
+        if (dlogits != null) {
+            same("crossEntropy", "dlogits", dlogits, "logits", logits);
+            dlogits.fill();
+        }
+        crossEntropyK(logits, labels, scale, losses, dlogits);
+    }
+
+    protected abstract void crossEntropyK(Tensor logits, int[] labels, float scale, Tensor losses, Tensor dlogits);
+
+    // --- optimizer --------------------------------------------------------------------------------------------------
+
+    /** Adam's constants for one step: learning rate, decay of both moments, ε, coupled weight decay, and the factor of clipping. */
+    public record AdamStep(
+            float learningRate, float beta1, float beta2, float eps, float weightDecay, float gradScale, int step) {
+        /** 1 − β₁ᵗ. */
+        public double correction1() {
+            return 1 - Math.pow(beta1, step);
+        }
+
+        /** 1 − β₂ᵗ. */
+        public double correction2() {
+            return 1 - Math.pow(beta2, step);
+        }
+    }
+
+    /**
+     * One step of Adam (Kingma and Ba 2014) with coupled L2, t = step counted from 1:
+     *
+     * <pre>
+     * g = gradScale·grad + weightDecay·p     m = β₁m + (1−β₁)g     v = β₂v + (1−β₂)g²
+     * p −= lr · (m / (1−β₁ᵗ)) / (sqrt(v / (1−β₂ᵗ)) + ε)
+     * </pre>
+     *
+     * A blank gradient counts as zero, so do blank moments.
+     */
+    public final void adam(AdamStep step, Tensor p, Tensor grad, Tensor m, Tensor v) {
+        same("adam", "p", p, "grad", grad);
+        same("adam", "p", p, "m", m);
+        same("adam", "p", p, "v", v);
+        fillWithZeros(grad);
+        fillWithZeros(m);
+        fillWithZeros(v);
+        adamK(step, p, grad, m, v);
+    }
+
+    // Reads as zero what is blank.
+    private void fillWithZeros(Tensor x) {
+        if (!x.fill()) {
+            zeroK(x);
+        }
+    }
+
+    protected abstract void adamK(AdamStep step, Tensor p, Tensor grad, Tensor m, Tensor v);
+
+    /** Clears the tensor; unlike a blank one, it is then filled with zeros. */
+    public final void zero(Tensor x) {
+        x.fill();
+        zeroK(x);
+    }
+
+    protected abstract void zeroK(Tensor x);
+}

@@ -1,0 +1,122 @@
+package megalodon4j.tensor;
+
+/** The checks at the backend's border. A failure is an {@link IllegalArgumentException} that names the operation. */
+final class Check {
+    private Check() {}
+
+    static void require(boolean holds, String operation, String message, Object... arguments) {
+        if (!holds) {
+            throw new IllegalArgumentException(operation + ": " + String.format(message, arguments));
+        }
+    }
+
+    static void same(String operation, String nameA, Tensor a, String nameB, Tensor b) {
+        if (a.rows() != b.rows() || a.columns() != b.columns()) {
+            throw new IllegalArgumentException(
+                    operation + ": " + nameA + " " + a.shape() + " and " + nameB + " " + b.shape() + " must have the same shape");
+        }
+        if (a.backend() != b.backend()) {
+            throw new IllegalArgumentException(operation + ": " + nameA + " is on " + a.backend().describe() + ", " + nameB
+                    + " on " + b.backend().describe());
+        }
+    }
+
+    static void elements(String operation, String name, Tensor x, int elements) {
+        if (x != null && x.elements() != elements) {
+            throw new IllegalArgumentException(
+                    operation + ": " + name + " must have " + elements + " elements, got " + x.shape());
+        }
+    }
+
+    static void vector(String operation, String name, Tensor x, int size) {
+        elements(operation, name, x, size);
+    }
+
+    static void rank(String operation, String name, Tensor x, int rank) {
+        if (x.shape().rank() != rank) {
+            throw new IllegalArgumentException(
+                    operation + ": " + name + " must have " + rank + " dimensions, got " + x.shape());
+        }
+    }
+
+    static void rope(String operation, int length, int columns, int heads, Tensor cos, Tensor sin) {
+        require(
+                columns % heads == 0 && columns / heads % 2 == 0,
+                operation,
+                "%d features do not make %d heads of an even width",
+                columns,
+                heads);
+        elements(operation, "cos", cos, length * (columns / heads / 2));
+        elements(operation, "sin", sin, length * (columns / heads / 2));
+    }
+
+    static void attention(
+            String operation, Tensor q, Tensor k, Tensor v, int keys, Tensor mask, int heads, int chunk) {
+        rank(operation, "q", q, 3);
+        rank(operation, "k", k, 3);
+        rank(operation, "v", v, 3);
+        int batch = q.shape().size(0), queries = q.shape().size(1), capacity = k.shape().size(1);
+        require(
+                k.shape().size(0) == batch && v.shape().size(0) == batch && v.shape().size(1) == capacity,
+                operation,
+                "q %s, k %s and v %s do not belong together",
+                q.shape(),
+                k.shape(),
+                v.shape());
+        require(q.columns() == k.columns(), operation, "q %s and k %s differ in width", q.shape(), k.shape());
+        require(
+                q.columns() % heads == 0 && v.columns() % heads == 0,
+                operation,
+                "%d heads do not divide the widths of q %s and v %s",
+                heads,
+                q.shape(),
+                v.shape());
+        require(
+                queries <= keys && keys <= capacity,
+                operation,
+                "%d keys for %d queries and a capacity of %d",
+                keys,
+                queries,
+                capacity);
+        require(
+                chunk >= keys || (chunk > 0 && queries == keys),
+                operation,
+                "a chunk of %d needs as many keys as queries, got %d and %d",
+                chunk,
+                keys,
+                queries);
+        elements(operation, "mask", mask, batch * keys);
+    }
+
+    static void ema(String operation, Tensor x, Tensor mask, Tensor coefficients, Tensor omega) {
+        rank(operation, "x", x, 3);
+        require(
+                coefficients.shape().rank() == 3
+                        && coefficients.shape().size(0) == 5
+                        && coefficients.columns() == x.columns(),
+                operation,
+                "coefficients must be (5, N, %d), got %s",
+                x.columns(),
+                coefficients.shape());
+        elements(operation, "mask", mask, x.rows());
+        elements(operation, "omega", omega, x.columns());
+    }
+
+    static void ids(String operation, int[] ids, int vocabulary) {
+        for (int i = 0; i < ids.length; i++) {
+            if (ids[i] < 0 || ids[i] >= vocabulary) {
+                throw new IllegalArgumentException(operation + ": token " + ids[i] + " at position " + i
+                        + " is outside the vocabulary of " + vocabulary);
+            }
+        }
+    }
+
+    static void labels(String operation, int[] labels, int vocabulary) {
+        for (int i = 0; i < labels.length; i++) {
+            if (labels[i] != Backend.IGNORE_INDEX && (labels[i] < 0 || labels[i] >= vocabulary)) {
+                throw new IllegalArgumentException(operation + ": label " + labels[i] + " at position " + i
+                        + " is neither in the vocabulary of " + vocabulary + " nor " + Backend.IGNORE_INDEX);
+            }
+        }
+    }
+}

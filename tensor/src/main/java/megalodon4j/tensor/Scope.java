@@ -1,0 +1,57 @@
+package megalodon4j.tensor;
+
+import java.util.ArrayList;
+
+/**
+ * Takes memory for a while: all tensors of a scope go back to the backend's pool when it is closed, and the next scope gets the same
+ * memory again. A training step of known shapes therefore allocates nothing once it has run.
+ *
+ * <p>A tensor must not be used after its scope is closed or after it has been {@linkplain #release released}.
+ */
+public final class Scope implements AutoCloseable {
+    private final Backend backend;
+    private final ArrayList<Storage> taken = new ArrayList<>();
+
+    Scope(Backend backend) {
+        this.backend = backend;
+    }
+
+    public Backend backend() {
+        return backend;
+    }
+
+    /** A blank tensor that lives until the scope is closed. */
+    public Tensor tensor(Shape shape) {
+        var storage = backend.take(shape.elements());
+        taken.add(storage);
+        return new Tensor(backend, storage, 0, shape, true);
+    }
+
+    /** {@link #tensor(Shape)} of {@code Shape.of(sizes)}. */
+    public Tensor tensor(int... sizes) {
+        return tensor(Shape.of(sizes));
+    }
+
+    /** Gives the memory of a tensor of this scope back early. */
+    public void release(Tensor tensor) {
+        // The latest tensors are the ones released first: search from the end.
+        for (int i = taken.size() - 1; i >= 0; i--) {
+            if (taken.get(i) == tensor.storage()) {
+                taken.set(i, taken.getLast());
+                taken.removeLast();
+                backend.giveBack(tensor.storage());
+                return;
+            }
+        }
+        throw new IllegalArgumentException("release: " + tensor + " is not of this scope, or was released before");
+    }
+
+    @Override
+    public void close() {
+        for (var storage : taken) {
+            backend.giveBack(storage);
+        }
+        taken.clear();
+        backend.closed(this);
+    }
+}

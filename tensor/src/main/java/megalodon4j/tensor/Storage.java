@@ -1,0 +1,18 @@
+package megalodon4j.tensor;
+
+/** A run of floats in a device's memory. What it really is (an array, a device pointer) is known to its {@link Backend} alone. */
+public abstract class Storage {
+    private final int capacity;
+
+    protected Storage(int capacity) {
+        this.capacity = capacity;
+    }
+
+    /** How many floats fit. */
+    public final int capacity() {
+        return capacity;
+    }
+
+    /** Gives the memory back to the device. The storage must not be used afterwards. */
+    protected void free() {}
+}

@@ -1,0 +1,122 @@
+package megalodon4j.tensor;
+
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * A fixed team of threads that share the items of one loop; the calling thread works too.
+ *
+ * <p>Items are handed out one at a time, so which worker computes an item is a matter of chance. What an item computes must
+ * therefore depend on its number alone: split a job over its outputs, never over a sum, and the result is the same
+ * bit for bit for any number of threads.
+ *
+ * <p>One job runs at a time. A team is used by one calling thread at a time.
+ */
+public final class Workers implements AutoCloseable {
+    /** The body of a parallel loop. */
+    @FunctionalInterface
+    public interface Task {
+        /**
+         * @param item the index in the loop
+         * @param worker who computes it, 0 ≤ worker &lt; {@link Workers#count}: the index of its scratch memory
+         */
+        void run(int item, int worker);
+    }
+
+    // Jobs follow each other within microseconds during a step; a parked thread takes some fifty to come back.
+    private static final long SPIN_NANOS = 200_000;
+
+    private final Thread[] helpers;
+    private final AtomicInteger next = new AtomicInteger();
+    private final AtomicInteger busy = new AtomicInteger();
+    private volatile int generation;
+    private volatile boolean closed;
+    private volatile Throwable failure;
+    private Task task;
+    private int items;
+
+    /** @param count threads in all, the caller's included; at least 1 */
+    public Workers(int count) {
+        if (count < 1) {
+            throw new IllegalArgumentException("threads must be at least 1, got " + count);
+        }
+        helpers = new Thread[count - 1];
+        for (int i = 0; i < helpers.length; i++) {
+            int worker = i + 1;
+            helpers[i] = Thread.ofPlatform().daemon().name("megalodon-worker-" + worker).start(() -> serve(worker));
+        }
+    }
+
+    /** Threads in all, the caller's included. */
+    public int count() {
+        return helpers.length + 1;
+    }
+
+    /** Runs items 0 … items - 1 and returns when all are done; a failure of any is thrown here. */
+    public void run(int items, Task task) {
+        if (helpers.length == 0 || items <= 1) {
+            for (int i = 0; i < items; i++) {
+                task.run(i, 0);
+            }
+            return;
+        }
+        this.task = task;
+        this.items = items;
+        next.set(0);
+        busy.set(helpers.length);
+        generation++;
+        for (var helper : helpers) {
+            LockSupport.unpark(helper);
+        }
+        work(task, items, 0);
+        while (busy.get() > 0) {
+            Thread.onSpinWait();
+        }
+        this.task = null;
+        if (failure != null) {
+            var thrown = failure;
+            failure = null;
+            throw thrown instanceof RuntimeException e ? e : new IllegalStateException(thrown);
+        }
+    }
+
+    private void work(Task task, int items, int worker) {
+        try {
+            for (int i = next.getAndIncrement(); i < items; i = next.getAndIncrement()) {
+                task.run(i, worker);
+            }
+        } catch (Throwable e) {
+            failure = e;
+            next.set(items);
+        }
+    }
+
+    private void serve(int worker) {
+        int seen = 0;
+        while (true) {
+            long deadline = System.nanoTime() + SPIN_NANOS;
+            while (generation == seen) {
+                if (closed) {
+                    return;
+                }
+                if (System.nanoTime() < deadline) {
+                    Thread.onSpinWait();
+                } else {
+                    LockSupport.park(this);
+                }
+            }
+            seen = generation;
+            work(task, items, worker);
+            busy.decrementAndGet();
+        }
+    }
+
+    /** Ends the threads. */
+    @Override
+    public void close() {
+        closed = true;
+        for (var helper : helpers) {
+            LockSupport.unpark(helper);
+        }
+    }
+}

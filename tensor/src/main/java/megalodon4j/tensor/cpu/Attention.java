@@ -1,0 +1,191 @@
+package megalodon4j.tensor.cpu;
+
+import static megalodon4j.tensor.cpu.CpuStorage.data;
+import static megalodon4j.tensor.cpu.CpuStorage.offset;
+import static megalodon4j.tensor.cpu.Gemm.NR;
+
+import megalodon4j.tensor.Tensor;
+import megalodon4j.tensor.Workers;
+
+/**
+ * Causal attention by tiles: one worker takes one chunk of one head of one sequence and walks over blocks of {@link Gemm#NR} queries
+ * (forward) or keys (backward). Nothing of size L × L exists, and no score above the diagonal is computed but in the tiles on it.
+ *
+ * <p>Scores lie the way the next product wants them, [keys][queries] forward and [queries][keys] backward, so that they are packed already:
+ * forward Sᵀ = K Qᵀ and Oᵀ = Vᵀ Pᵀ; backward S = Q Kᵀ, dP = dO Vᵀ, dVᵀ = dOᵀ P, dKᵀ = Qᵀ dS and dQ = dS K. Backward recomputes the
+ * probabilities from the saved logarithms of their sums, as FlashAttention does (Dao et al. 2022).
+ */
+final class Attention {
+    private final Workers workers;
+    private final WorkerScratch scratch;
+
+    Attention(Workers workers) {
+        this.workers = workers;
+        this.scratch = new WorkerScratch(workers);
+    }
+
+    /** Where one head's queries, keys and values lie, and its part of the work. */
+    private static final class Layout {
+        final int heads, d, e, queries, keys, capacity, chunk, chunks, shift;
+
+        Layout(Tensor q, Tensor k, Tensor v, int keys, int heads, int chunk) {
+            this.heads = heads;
+            this.keys = keys;
+            d = q.columns() / heads;
+            e = v.columns() / heads;
+            queries = q.shape().size(1);
+            capacity = k.shape().size(1);
+            this.chunk = Math.min(chunk, Math.max(1, keys));
+            chunks = Gemm.panels(keys, this.chunk);
+            // Query i sits at position i + shift among the keys.
+            shift = keys - queries;
+        }
+    }
+
+    void forward(
+            Tensor q, Tensor k, Tensor v, int keys, Tensor mask, int heads, int chunk, float scale, Tensor o, Tensor logSum) {
+        var s = new Layout(q, k, v, keys, heads, chunk);
+        workers.run(q.shape().size(0) * heads * s.chunks, (item, worker) -> {
+            int b = item / s.chunks / heads, h = item / s.chunks % heads, first = item % s.chunks * s.chunk;
+            int count = Math.min(s.chunk, keys - first);
+            int qFirst = Math.max(0, first - s.shift), qCount = Math.min(count, s.queries - qFirst);
+            forward(s, b, h, first, count, qFirst, qCount, q, k, v, mask, scale, o, logSum, worker);
+        });
+    }
+
+    // Keys [first, first + count) and queries [qFirst, qFirst + qCount) of one sequence and head.
+    private void forward(
+            Layout s, int b, int h, int first, int count, int qFirst, int qCount,
+            Tensor q, Tensor k, Tensor v, Tensor mask, float scale, Tensor o, Tensor logSum, int worker) {
+        int d = s.d, e = s.e, qWidth = s.heads * d, vWidth = s.heads * e;
+        int kPanels = Gemm.panels(count, Gemm.MR) * Gemm.MR * d, vPanels = Gemm.panels(e, Gemm.MR) * Gemm.MR * count;
+        var w = scratch.of(
+                worker, Gemm.EDGE + kPanels + vPanels + (d + count + e + 2) * NR + NR * e + 6 * Pack.SLACK);
+        int kAt = Gemm.EDGE, vAt = kAt + kPanels + Pack.SLACK, qAt = vAt + vPanels + Pack.SLACK;
+        int scores = qAt + d * NR + Pack.SLACK, out = scores + count * NR + Pack.SLACK, sums = out + e * NR;
+        int rows = sums + 2 * NR;
+        int kFrom = k.offset() + (b * s.capacity + first) * qWidth + h * d;
+        int vFrom = v.offset() + (b * s.capacity + first) * vWidth + h * e;
+        Gemm.packA(false, data(k), kFrom, qWidth, count, d, w, kAt);
+        Gemm.packA(true, data(v), vFrom, vWidth, e, count, w, vAt);
+        for (int i = 0; i < qCount; i += NR) {
+            int width = Math.min(NR, qCount - i);
+            int query = b * s.queries + qFirst + i;
+            // The block's first query sees this many keys, its last one width - 1 more.
+            int sees = qFirst + i + s.shift - first + 1, visible = sees + width - 1;
+            Gemm.packB(true, data(q), q.offset() + query * qWidth + h * d, qWidth, d, width, w, qAt);
+            Gemm.multiply(visible, NR, d, w, kAt, w, qAt, 0, w, scores, NR, false, w, 0);
+            hideInvalid(visible, mask, b * s.keys + first, w, scores);
+            Softmax.columns(visible, sees, scale, w, scores, sums);
+            // Vᵀ is packed to the depth of all keys: each panel's first rows are the visible ones.
+            for (int r = 0; r < e; r += Gemm.MR) {
+                Gemm.multiply(
+                        Math.min(Gemm.MR, e - r), NR, visible, w, vAt + r * count, w, scores, 0, w, out + r * NR, NR, false, w, 0);
+            }
+            Softmax.scaleColumns(e, w, out, sums + NR);
+            Pack.transposeRows(w, out, NR, e, width, w, rows, e);
+            putRows(w, rows, width, e, data(o), o.offset() + query * vWidth + h * e, vWidth, false);
+            if (logSum != null) {
+                System.arraycopy(
+                        w, sums, data(logSum), logSum.offset() + (b * s.heads + h) * s.queries + qFirst + i, width);
+            }
+        }
+    }
+
+    // A key that is no key gets the score −∞.
+    private static void hideInvalid(int keys, Tensor mask, int from, float[] w, int scores) {
+        if (mask != null) {
+            for (int j = 0; j < keys; j++) {
+                if (data(mask)[mask.offset() + from + j] == 0) {
+                    java.util.Arrays.fill(w, scores + j * NR, scores + (j + 1) * NR, Float.NEGATIVE_INFINITY);
+                }
+            }
+        }
+    }
+
+    void backward(
+            Tensor dO, Tensor q, Tensor k, Tensor v, Tensor mask, int heads, int chunk, float scale, Tensor o, Tensor logSum,
+            Tensor dq, Tensor dk, Tensor dv, boolean addQ, boolean addK, boolean addV) {
+        var s = new Layout(q, k, v, q.shape().size(1), heads, chunk);
+        workers.run(q.shape().size(0) * heads * s.chunks, (item, worker) -> {
+            int b = item / s.chunks / heads, h = item / s.chunks % heads, first = item % s.chunks * s.chunk;
+            int count = Math.min(s.chunk, s.keys - first);
+            backward(
+                    s, b, h, first, count, dO, q, k, v, mask, scale, o, logSum, dq, dk, dv, addQ, addK, addV, worker);
+        });
+    }
+
+    private void backward(
+            Layout s, int b, int h, int first, int count, Tensor dO, Tensor q, Tensor k, Tensor v, Tensor mask, float scale,
+            Tensor o, Tensor logSum, Tensor dq, Tensor dk, Tensor dv, boolean addQ, boolean addK, boolean addV, int worker) {
+        int d = s.d, e = s.e, qWidth = s.heads * d, vWidth = s.heads * e;
+        int rowPanels = Gemm.panels(count, Gemm.MR) * Gemm.MR;
+        int dPanels = Gemm.panels(d, Gemm.MR) * Gemm.MR, ePanels = Gemm.panels(e, Gemm.MR) * Gemm.MR;
+        int dColumns = Gemm.panels(d, NR) * NR;
+        int slack = Pack.SLACK;
+        int floats = Gemm.EDGE + rowPanels * (d + e) + (dPanels + ePanels) * count + 2 * count * NR
+                + rowPanels * NR + NR * (2 * (d + e) + dColumns) + 2 * NR * Math.max(d, e) + count + 12 * slack;
+        var w = scratch.of(worker, floats);
+        int qAt = Gemm.EDGE, oAt = qAt + rowPanels * d + slack; // Q and dO, rows in panels
+        int qtAt = oAt + rowPanels * e + slack, otAt = qtAt + dPanels * count + slack; // Qᵀ and dOᵀ
+        int scores = otAt + ePanels * count + slack, dScores = scores + count * NR + slack; // P and dS
+        int dsAt = dScores + count * NR + slack; // dS, rows in panels
+        int ktAt = dsAt + rowPanels * NR + slack, vtAt = ktAt + d * NR + slack, kAt = vtAt + e * NR + slack;
+        int out = kAt + dColumns * NR + slack, rows = out + NR * Math.max(d, e), delta = rows + NR * Math.max(d, e) + slack;
+        int token = b * s.queries + first;
+        int qFrom = token * qWidth + h * d, vFrom = token * vWidth + h * e;
+        int sumsFrom = offset(logSum) + (b * s.heads + h) * s.queries + first;
+
+        Gemm.packA(false, data(q), q.offset() + qFrom, qWidth, count, d, w, qAt);
+        Gemm.packA(false, data(dO), dO.offset() + vFrom, vWidth, count, e, w, oAt);
+        Gemm.packA(true, data(q), q.offset() + qFrom, qWidth, d, count, w, qtAt);
+        Gemm.packA(true, data(dO), dO.offset() + vFrom, vWidth, e, count, w, otAt);
+        Softmax.rowDots(
+                count, e, data(dO), dO.offset() + vFrom, data(o), o.offset() + vFrom, vWidth, w, delta);
+        for (int j = 0; j < count; j += NR) {
+            int width = Math.min(NR, count - j);
+            // Queries before the tile of the block's first key see none of it.
+            int skip = j / Gemm.MR * Gemm.MR, seen = count - skip;
+            int kFrom = k.offset() + qFrom + j * qWidth, vAt = v.offset() + vFrom + j * vWidth;
+            Gemm.packB(true, data(k), kFrom, qWidth, d, width, w, ktAt);
+            Gemm.packB(true, data(v), vAt, vWidth, e, width, w, vtAt);
+            Gemm.multiply(seen, NR, d, w, qAt + skip * d, w, ktAt, 0, w, scores, NR, false, w, 0);
+            Gemm.multiply(seen, NR, e, w, oAt + skip * e, w, vtAt, 0, w, dScores, NR, false, w, 0);
+            Softmax.gradient(
+                    seen, skip - j, width, scale, data(mask), offset(mask) + token + j,
+                    data(logSum), sumsFrom + skip, w, delta + skip, scores, dScores);
+
+            transposedProduct(e, seen, w, otAt, count, skip, scores, out);
+            Pack.transposeRows(w, out, NR, e, width, w, rows, e);
+            putRows(w, rows, width, e, data(dv), dv.offset() + vFrom + j * vWidth, vWidth, addV);
+            transposedProduct(d, seen, w, qtAt, count, skip, dScores, out);
+            Pack.transposeRows(w, out, NR, d, width, w, rows, d);
+            putRows(w, rows, width, d, data(dk), dk.offset() + qFrom + j * qWidth, qWidth, addK);
+
+            for (int c = 0; c < d; c += NR) {
+                Gemm.packB(false, data(k), kFrom + c, qWidth, width, Math.min(NR, d - c), w, kAt + c * width);
+            }
+            Gemm.packA(false, w, dScores, NR, seen, width, w, dsAt);
+            Gemm.multiply(
+                    seen, d, width, w, dsAt, w, kAt, width * NR,
+                    data(dq), dq.offset() + qFrom + skip * qWidth, qWidth, addQ || j > 0, w, 0);
+        }
+    }
+
+    // out[n][NR] = Aᵀ[n × seen] · scores[seen][NR], A packed to the depth of all queries, of which the first `skip` are left out.
+    private static void transposedProduct(
+            int n, int seen, float[] w, int at, int depth, int skip, int scores, int out) {
+        for (int r = 0; r < n; r += Gemm.MR) {
+            Gemm.multiply(
+                    Math.min(Gemm.MR, n - r), NR, seen, w, at + r * depth + skip * Gemm.MR, w, scores, 0, w, out + r * NR, NR, false,
+                    w, 0);
+        }
+    }
+
+    private static void putRows(
+            float[] rows, int from, int count, int width, float[] to, int at, int stride, boolean add) {
+        for (int i = 0; i < count; i++) {
+            Softmax.put(width, rows, from + i * width, to, at + i * stride, add);
+        }
+    }
+}

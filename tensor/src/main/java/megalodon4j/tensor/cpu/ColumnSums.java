@@ -1,0 +1,74 @@
+package megalodon4j.tensor.cpu;
+
+import java.util.Arrays;
+import megalodon4j.tensor.Tensor;
+import megalodon4j.tensor.Workers;
+
+/**
+ * Sums over rows, which the gradients of vectors are: every block of {@link Blocks#ROWS} rows adds up a partial sum of its own, in
+ * the same pass that computes something else of these rows; {@link #finish} adds the partial sums in the order of the blocks.
+ *
+ * <pre>
+ * sums.start(result, rows);
+ * Blocks.rows(workers, rows, (from, to) -> {
+ *     int at = sums.open(from);
+ *     … add rows [from, to) to sums.partial[at …]
+ * });
+ * sums.finish(add);
+ * </pre>
+ */
+final class ColumnSums {
+    private static final int STRIP = 256;
+
+    private final Workers workers;
+    private Tensor result;
+    private int columns;
+    private int blocks;
+
+    /** The partial sums, (blocks, columns). */
+    float[] partial = new float[0];
+
+    ColumnSums(Workers workers) {
+        this.workers = workers;
+    }
+
+    /** Prepares for a sum over {@code rows} rows; without a result nothing is {@link #wanted}. */
+    void start(Tensor result, int rows) {
+        this.result = result;
+        if (wanted()) {
+            columns = result.elements();
+            blocks = Math.max(1, Blocks.count(rows, Blocks.ROWS));
+            partial = Scratch.atLeast(blocks * columns, partial);
+            Arrays.fill(partial, 0, columns, 0); // the result of no rows
+        }
+    }
+
+    boolean wanted() {
+        return result != null;
+    }
+
+    /** Clears the partial sum of the block that begins at row {@code from} and tells where it lies. */
+    int open(int from) {
+        int at = from / Blocks.ROWS * columns;
+        if (wanted()) {
+            Arrays.fill(partial, at, at + columns, 0);
+        }
+        return at;
+    }
+
+    /** result (+)= the sum of all partial sums. */
+    void finish(boolean add) {
+        if (!wanted()) {
+            return;
+        }
+        float[] out = CpuStorage.data(result);
+        int outAt = CpuStorage.offset(result);
+        Blocks.run(workers, columns, STRIP, (from, to) -> {
+            for (int block = 1; block < blocks; block++) {
+                Elementwise.add(1, partial, block * columns + from, partial, from, to - from, true);
+            }
+            Elementwise.add(1, partial, from, out, outAt + from, to - from, add);
+        });
+        result = null;
+    }
+}

@@ -1,0 +1,272 @@
+package megalodon4j.tensor.cpu;
+
+import static megalodon4j.tensor.cpu.Lanes.SPECIES;
+import static megalodon4j.tensor.cpu.Lanes.W;
+import static megalodon4j.tensor.cpu.Lanes.fma;
+
+import java.util.Arrays;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * The recurrence h_t = q h_{t−1} + p x_t, y_t = Re Σ_n γ_n h_{n,t} + ω x_t for W channels at once, a segment of time at a time. All of its
+ * memory is a part of one array: rows of W floats, one a token, or one a state; absent channels are zero.
+ */
+final class EmaScan {
+    /** Tokens of a segment: x, y and the states of one n fit the first-level cache together. */
+    static final int SEGMENT = 64;
+
+    private final float[] w;
+    private final int states;
+    private final int coefficients; // [n][5]: p, Re q, Im q, Re γ, Im γ
+    private final int gradients; // likewise
+    private final int state; // [n][2]
+    private final int adjoint; // [n][2]
+    private final int history; // [SEGMENT + 1][2], of one n
+    private final int saved; // [segment][n][2]
+
+    /** [SEGMENT] rows each. */
+    final int x, y, dx, dy;
+
+    /** One row each. */
+    final int omega, domega;
+
+    EmaScan(int states, float[] memory) {
+        this.states = states;
+        w = memory;
+        coefficients = 0;
+        gradients = coefficients + 5 * states * W;
+        state = gradients + 5 * states * W;
+        adjoint = state + 2 * states * W;
+        history = adjoint + 2 * states * W;
+        x = history + 2 * (SEGMENT + 1) * W;
+        y = x + SEGMENT * W;
+        dx = y + SEGMENT * W;
+        dy = dx + SEGMENT * W;
+        omega = dy + SEGMENT * W;
+        domega = omega + W;
+        saved = domega + W;
+    }
+
+    static int floats(int states, int segments) {
+        return W * (14 * states + 2 * (SEGMENT + 1) + 4 * SEGMENT + 2 + 2 * states * segments);
+    }
+
+    // --- the recurrences --------------------------------------------------------------------------------------------
+
+    /** Runs x through the recurrence, from the state to the next; y is computed if wanted. */
+    void forward(int count, boolean wantsY) {
+        if (wantsY) {
+            multiplyRows(w, x, omega, y, count);
+        }
+        for (int n = 0; n < states; n++) {
+            if (wantsY) {
+                forward(w, coefficients + 5 * n * W, state + 2 * n * W, x, y, count);
+            } else {
+                advance(w, coefficients + 5 * n * W, state + 2 * n * W, x, count, history);
+            }
+        }
+    }
+
+    /** The adjoint recurrence over a segment, from its saved state: dx, and the sums of the coefficients' gradients. */
+    void backward(int segment, int count) {
+        multiplyRows(w, dy, omega, dx, count);
+        addProducts(w, x, dy, domega, count);
+        for (int n = 0; n < states; n++) {
+            int start = saved + 2 * (segment * states + n) * W;
+            System.arraycopy(w, start, w, state + 2 * n * W, 2 * W);
+            advance(w, coefficients + 5 * n * W, state + 2 * n * W, x, count, history);
+            backward(
+                    w, coefficients + 5 * n * W, adjoint + 2 * n * W, history, x, dy, dx, gradients + 5 * n * W, count);
+        }
+    }
+
+    private static void forward(float[] w, int coefficient, int state, int x, int y, int count) {
+        var p = row(w, coefficient, 0);
+        var qr = row(w, coefficient, 1);
+        var qi = row(w, coefficient, 2);
+        var gr = row(w, coefficient, 3);
+        var gi = row(w, coefficient, 4).neg();
+        var hr = row(w, state, 0);
+        var hi = row(w, state, 1);
+        for (int t = 0; t < count; t++) {
+            var px = row(w, x, t).mul(p);
+            var next = fma(qr, hr, px).sub(qi.mul(hi));
+            hi = fma(qr, hi, qi.mul(hr));
+            hr = next;
+            fma(gr, hr, fma(gi, hi, row(w, y, t))).intoArray(w, y + t * W);
+        }
+        hr.intoArray(w, state);
+        hi.intoArray(w, state + W);
+    }
+
+    // The states alone, all of them kept in history: [0] the one before the first token.
+    private static void advance(float[] w, int coefficient, int state, int x, int count, int history) {
+        var p = row(w, coefficient, 0);
+        var qr = row(w, coefficient, 1);
+        var qi = row(w, coefficient, 2);
+        var hr = row(w, state, 0);
+        var hi = row(w, state, 1);
+        hr.intoArray(w, history);
+        hi.intoArray(w, history + W);
+        for (int t = 0; t < count; t++) {
+            var px = row(w, x, t).mul(p);
+            var next = fma(qr, hr, px).sub(qi.mul(hi));
+            hi = fma(qr, hi, qi.mul(hr));
+            hr = next;
+            hr.intoArray(w, history + 2 * (t + 1) * W);
+            hi.intoArray(w, history + (2 * t + 3) * W);
+        }
+        hr.intoArray(w, state);
+        hi.intoArray(w, state + W);
+    }
+
+    // With (a, b) = ∂L/∂(Re h, Im h): a_t = Re γ dy_t + Re q a_{t+1} + Im q b_{t+1}, b_t = −Im γ dy_t + Re q b_{t+1} − Im q a_{t+1}.
+    private static void backward(
+            float[] w, int coefficient, int adjoint, int history, int x, int dy, int dx, int gradient, int count) {
+        var p = row(w, coefficient, 0);
+        var qr = row(w, coefficient, 1);
+        var qi = row(w, coefficient, 2);
+        var gr = row(w, coefficient, 3);
+        var gi = row(w, coefficient, 4);
+        var a = row(w, adjoint, 0);
+        var b = row(w, adjoint, 1);
+        var dp = row(w, gradient, 0);
+        var dqr = row(w, gradient, 1);
+        var dqi = row(w, gradient, 2);
+        var dgr = row(w, gradient, 3);
+        var dgi = row(w, gradient, 4);
+        for (int t = count - 1; t >= 0; t--) {
+            var d = row(w, dy, t);
+            var before = fma(qi, b, fma(qr, a, gr.mul(d)));
+            b = fma(qr, b, gi.mul(d).neg()).sub(qi.mul(a));
+            a = before;
+            dgr = fma(d, row(w, history, 2 * t + 2), dgr);
+            dgi = dgi.sub(d.mul(row(w, history, 2 * t + 3)));
+            var hr = row(w, history, 2 * t);
+            var hi = row(w, history, 2 * t + 1);
+            dqr = fma(a, hr, fma(b, hi, dqr));
+            dqi = fma(b, hr, dqi).sub(a.mul(hi));
+            dp = fma(a, row(w, x, t), dp);
+            fma(p, a, row(w, dx, t)).intoArray(w, dx + t * W);
+        }
+        a.intoArray(w, adjoint);
+        b.intoArray(w, adjoint + W);
+        dp.intoArray(w, gradient);
+        dqr.intoArray(w, gradient + W);
+        dqi.intoArray(w, gradient + 2 * W);
+        dgr.intoArray(w, gradient + 3 * W);
+        dgi.intoArray(w, gradient + 4 * W);
+    }
+
+    private static FloatVector row(float[] w, int at, int row) {
+        return FloatVector.fromArray(SPECIES, w, at + row * W);
+    }
+
+    // to[t] = x[t] · factor
+    private static void multiplyRows(float[] w, int x, int factor, int to, int count) {
+        var f = row(w, factor, 0);
+        for (int t = 0; t < count; t++) {
+            row(w, x, t).mul(f).intoArray(w, to + t * W);
+        }
+    }
+
+    // sum += Σ_t x[t] · y[t]
+    private static void addProducts(float[] w, int x, int y, int sum, int count) {
+        var s = row(w, sum, 0);
+        for (int t = 0; t < count; t++) {
+            s = fma(row(w, x, t), row(w, y, t), s);
+        }
+        s.intoArray(w, sum);
+    }
+
+    // --- in and out -------------------------------------------------------------------------------------------------
+
+    void loadCoefficients(float[] from, int at, int channels, int width) {
+        for (int c = 0; c < 5; c++) {
+            for (int n = 0; n < states; n++) {
+                loadVector(from, at + (c * states + n) * channels, width, coefficients + (5 * n + c) * W);
+            }
+        }
+    }
+
+    /** The state before the first token: zero, or [2][N][channels] from {@code at} on. */
+    void loadState(float[] from, int at, int channels, int width) {
+        for (int c = 0; c < 2; c++) {
+            for (int n = 0; n < states; n++) {
+                loadVector(from, at + (c * states + n) * channels, width, state + (2 * n + c) * W);
+            }
+        }
+    }
+
+    void storeState(float[] to, int at, int channels, int width) {
+        if (to != null) {
+            for (int c = 0; c < 2; c++) {
+                for (int n = 0; n < states; n++) {
+                    storeVector(state + (2 * n + c) * W, to, at + (c * states + n) * channels, width, false);
+                }
+            }
+        }
+    }
+
+    void saveState(int segment) {
+        System.arraycopy(w, state, w, saved + 2 * segment * states * W, 2 * states * W);
+    }
+
+    void clearAdjoint() {
+        Arrays.fill(w, adjoint, adjoint + 2 * states * W, 0);
+    }
+
+    void clearGradients() {
+        Arrays.fill(w, gradients, gradients + 5 * states * W, 0);
+        Arrays.fill(w, domega, domega + W, 0);
+    }
+
+    void storeGradients(float[] to, int at, int channels, int width, boolean add) {
+        for (int c = 0; c < 5; c++) {
+            for (int n = 0; n < states; n++) {
+                storeVector(gradients + (5 * n + c) * W, to, at + (c * states + n) * channels, width, add);
+            }
+        }
+    }
+
+    /** One row of W from {@code width} floats, zero behind them; all zero where there is no array. */
+    void loadVector(float[] from, int at, int width, int row) {
+        if (from != null) {
+            System.arraycopy(from, at, w, row, width);
+        }
+        Arrays.fill(w, from == null ? row : row + width, row + W, 0);
+    }
+
+    void storeVector(int row, float[] to, int at, int width, boolean add) {
+        for (int i = 0; i < width; i++) {
+            to[at + i] = w[row + i] + (add ? to[at + i] : 0);
+        }
+    }
+
+    void loadRows(float[] from, int at, int stride, int width, int count, int rows) {
+        for (int t = 0; t < count; t++) {
+            if (width == W) {
+                FloatVector.fromArray(SPECIES, from, at + t * stride).intoArray(w, rows + t * W);
+            } else {
+                loadVector(from, at + t * stride, width, rows + t * W);
+            }
+        }
+    }
+
+    void storeRows(int rows, float[] to, int at, int stride, int width, int count, boolean add) {
+        for (int t = 0; t < count; t++) {
+            Softmax.put(width, w, rows + t * W, to, at + t * stride, add);
+        }
+    }
+
+    /** Clears the rows of invalid tokens. */
+    void hideInvalid(float[] mask, int at, int count, int rows) {
+        if (mask != null) {
+            for (int t = 0; t < count; t++) {
+                if (mask[at + t] == 0) {
+                    Arrays.fill(w, rows + t * W, rows + (t + 1) * W, 0);
+                }
+            }
+        }
+    }
+}

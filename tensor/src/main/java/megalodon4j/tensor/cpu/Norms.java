@@ -1,0 +1,189 @@
+package megalodon4j.tensor.cpu;
+
+import static megalodon4j.tensor.cpu.CpuStorage.data;
+import static megalodon4j.tensor.cpu.CpuStorage.offset;
+import static megalodon4j.tensor.cpu.Lanes.SPECIES;
+import static megalodon4j.tensor.cpu.Lanes.W;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+import megalodon4j.tensor.Tensor;
+import megalodon4j.tensor.Workers;
+
+/**
+ * RMS norm and layer norm, which are one: y = (x − μ) · r · factor + offset with r = 1 / sqrt(mean((x − μ)²) + ε), where the RMS norm
+ * has μ = 0 and no offset. Forward, a row is read once from memory and then again from the first-level cache.
+ */
+final class Norms {
+    private final Workers workers;
+    private final ColumnSums factorSums;
+    private final ColumnSums offsetSums;
+    private float[] factor = new float[0]; // (D)
+    private float[] offsets = new float[0]; // (D)
+
+    Norms(Workers workers) {
+        this.workers = workers;
+        factorSums = new ColumnSums(workers);
+        offsetSums = new ColumnSums(workers);
+    }
+
+    void rmsNorm(Tensor x, Tensor gamma, float shift, float eps, Tensor y, Tensor rstd) {
+        factor = Scratch.affine(gamma, x.columns(), shift, 1, 1, factor);
+        offsets = Scratch.affine(null, x.columns(), 0, 1, 0, offsets);
+        forward(x, eps, y, null, rstd);
+    }
+
+    void rmsNormGrad(
+            Tensor dy, Tensor x, Tensor gamma, float shift, Tensor rstd, Tensor dx, Tensor dgamma,
+            boolean addX, boolean addGamma) {
+        factor = Scratch.affine(gamma, x.columns(), shift, 1, 1, factor);
+        backward(dy, x, null, rstd, dx, dgamma, null, addX, addGamma, false);
+    }
+
+    void layerNorm(Tensor x, Tensor w, Tensor b, float eps, Tensor y, Tensor mean, Tensor rstd) {
+        factor = Scratch.affine(w, x.columns(), 0, 1, 1, factor);
+        offsets = Scratch.affine(b, x.columns(), 0, 1, 0, offsets);
+        forward(x, eps, y, mean, rstd);
+    }
+
+    void layerNormGrad(
+            Tensor dy, Tensor x, Tensor w, Tensor mean, Tensor rstd, Tensor dx, Tensor dw, Tensor db,
+            boolean addX, boolean addW, boolean addB) {
+        factor = Scratch.affine(w, x.columns(), 0, 1, 1, factor);
+        backward(dy, x, mean, rstd, dx, dw, db, addX, addW, addB);
+    }
+
+    /** Without a mean, μ = 0. */
+    private void forward(Tensor x, float eps, Tensor y, Tensor mean, Tensor rstd) {
+        int d = x.columns();
+        float[] xs = data(x), ys = data(y), means = data(mean), rstds = data(rstd);
+        int xo = offset(x), yo = offset(y), mo = offset(mean), ro = offset(rstd);
+        Blocks.rows(workers, x.rows(), (from, to) -> {
+            for (int row = from; row < to; row++) {
+                int at = xo + row * d;
+                float mu = 0;
+                if (means != null) {
+                    mu = means[mo + row] = Reductions.sum(xs, at, d) / d;
+                }
+                float r = (float) (1 / Math.sqrt(Reductions.squares(xs, at, mu, d) / d + eps));
+                rstds[ro + row] = r;
+                normalise(xs, at, mu, r, factor, offsets, ys, yo + row * d, d);
+            }
+        });
+    }
+
+    /**
+     * With g = dy · factor: dx = r · (g − mean(g) − (x − μ) r² mean(g (x − μ))), the first mean only where μ is one;
+     * dw = Σ dy (x − μ) r and db = Σ dy over the rows.
+     */
+    private void backward(
+            Tensor dy, Tensor x, Tensor mean, Tensor rstd, Tensor dx, Tensor dw, Tensor db,
+            boolean addX, boolean addW, boolean addB) {
+        int d = x.columns();
+        float[] dys = data(dy), xs = data(x), means = data(mean), rstds = data(rstd), dxs = data(dx);
+        int dyo = offset(dy), xo = offset(x), mo = offset(mean), ro = offset(rstd), dxo = offset(dx);
+        factorSums.start(dw, x.rows());
+        offsetSums.start(db, x.rows());
+        Blocks.rows(workers, x.rows(), (from, to) -> {
+            int dwAt = factorSums.open(from), dbAt = offsetSums.open(from);
+            for (int row = from; row < to; row++) {
+                int at = xo + row * d, dyAt = dyo + row * d;
+                float r = rstds[ro + row], mu = means == null ? 0 : means[mo + row];
+                float level = means == null ? 0 : r * dot(dys, dyAt, factor, d) / d;
+                float slope = r * r * r * deviation(dys, dyAt, factor, xs, at, mu, d) / d;
+                inputGrad(dys, dyAt, factor, xs, at, mu, r, level, slope, dxs, dxo + row * d, d, addX);
+                if (factorSums.wanted()) {
+                    factorGrad(dys, dyAt, xs, at, mu, r, factorSums.partial, dwAt, d);
+                }
+                if (offsetSums.wanted()) {
+                    Elementwise.add(1, dys, dyAt, offsetSums.partial, dbAt, d, true);
+                }
+            }
+        });
+        factorSums.finish(addW);
+        offsetSums.finish(addB);
+    }
+
+    /** y = (x − μ) · r · factor + offset. */
+    private static void normalise(
+            float[] x, int xo, float mu, float r, float[] factor, float[] offset, float[] y, int yo, int n) {
+        int i = 0;
+        for (; i <= n - W; i += W) {
+            var normal = FloatVector.fromArray(SPECIES, x, xo + i).sub(mu).mul(r);
+            Lanes.fma(normal, FloatVector.fromArray(SPECIES, factor, i), FloatVector.fromArray(SPECIES, offset, i))
+                    .intoArray(y, yo + i);
+        }
+        for (; i < n; i++) {
+            y[yo + i] = (x[xo + i] - mu) * r * factor[i] + offset[i];
+        }
+    }
+
+    /** Σ dy · factor. */
+    private static float dot(float[] dy, int dyo, float[] factor, int n) {
+        var s0 = FloatVector.zero(SPECIES);
+        var s1 = s0;
+        int i = 0;
+        for (; i <= n - 2 * W; i += 2 * W) {
+            var g0 = FloatVector.fromArray(SPECIES, dy, dyo + i);
+            var g1 = FloatVector.fromArray(SPECIES, dy, dyo + i + W);
+            s0 = Lanes.fma(g0, FloatVector.fromArray(SPECIES, factor, i), s0);
+            s1 = Lanes.fma(g1, FloatVector.fromArray(SPECIES, factor, i + W), s1);
+        }
+        float sum = s0.add(s1).reduceLanes(VectorOperators.ADD);
+        for (; i < n; i++) {
+            sum += dy[dyo + i] * factor[i];
+        }
+        return sum;
+    }
+
+    /** Σ dy · factor · (x − μ). */
+    private static float deviation(float[] dy, int dyo, float[] factor, float[] x, int xo, float mu, int n) {
+        var s0 = FloatVector.zero(SPECIES);
+        var s1 = s0;
+        int i = 0;
+        for (; i <= n - 2 * W; i += 2 * W) {
+            var g0 = FloatVector.fromArray(SPECIES, dy, dyo + i).mul(FloatVector.fromArray(SPECIES, factor, i));
+            var g1 = FloatVector.fromArray(SPECIES, dy, dyo + i + W).mul(FloatVector.fromArray(SPECIES, factor, i + W));
+            s0 = Lanes.fma(g0, FloatVector.fromArray(SPECIES, x, xo + i).sub(mu), s0);
+            s1 = Lanes.fma(g1, FloatVector.fromArray(SPECIES, x, xo + i + W).sub(mu), s1);
+        }
+        float sum = s0.add(s1).reduceLanes(VectorOperators.ADD);
+        for (; i < n; i++) {
+            sum += dy[dyo + i] * factor[i] * (x[xo + i] - mu);
+        }
+        return sum;
+    }
+
+    /** dx (+)= dy · factor · r − level − (x − μ) · slope. */
+    private static void inputGrad(
+            float[] dy, int dyo, float[] factor, float[] x, int xo, float mu, float r, float level, float slope,
+            float[] dx, int dxo, int n, boolean add) {
+        var steep = FloatVector.broadcast(SPECIES, -slope);
+        var scale = FloatVector.broadcast(SPECIES, r);
+        int i = 0;
+        for (; i <= n - W; i += W) {
+            var g = FloatVector.fromArray(SPECIES, dy, dyo + i).mul(FloatVector.fromArray(SPECIES, factor, i));
+            var deviation = FloatVector.fromArray(SPECIES, x, xo + i).sub(mu);
+            var sum = Lanes.fma(g, scale, Lanes.fma(deviation, steep, FloatVector.broadcast(SPECIES, -level)));
+            (add ? sum.add(FloatVector.fromArray(SPECIES, dx, dxo + i)) : sum).intoArray(dx, dxo + i);
+        }
+        for (; i < n; i++) {
+            float sum = dy[dyo + i] * factor[i] * r - level - (x[xo + i] - mu) * slope;
+            dx[dxo + i] = add ? dx[dxo + i] + sum : sum;
+        }
+    }
+
+    /** dw += dy · (x − μ) · r. */
+    private static void factorGrad(
+            float[] dy, int dyo, float[] x, int xo, float mu, float r, float[] dw, int dwo, int n) {
+        int i = 0;
+        for (; i <= n - W; i += W) {
+            var normal = FloatVector.fromArray(SPECIES, x, xo + i).sub(mu).mul(r);
+            Lanes.fma(FloatVector.fromArray(SPECIES, dy, dyo + i), normal, FloatVector.fromArray(SPECIES, dw, dwo + i))
+                    .intoArray(dw, dwo + i);
+        }
+        for (; i < n; i++) {
+            dw[dwo + i] += dy[dyo + i] * (x[xo + i] - mu) * r;
+        }
+    }
+}

@@ -1,0 +1,55 @@
+package megalodon4j.tensor.cpu;
+
+import static megalodon4j.tensor.cpu.Lanes.SPECIES;
+import static megalodon4j.tensor.cpu.Lanes.W;
+
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * Lays a strip of a row-major matrix out as a panel out[k][width].
+ *
+ * <p>Where the strip is narrower than the panel, the rest of a panel holds arbitrary numbers: they end in elements of the product that
+ * nobody reads. Up to {@link #SLACK} floats behind a panel may be overwritten with rubbish as well.
+ */
+final class Pack {
+    static final int SLACK = 16;
+
+    private Pack() {}
+
+    /** out[k][r] = a[ao + k·lda + r] for r &lt; count. */
+    static void copyRows(float[] a, int ao, int lda, int count, int depth, float[] out, int to, int width) {
+        int k = 0;
+        if (count == width) {
+            // Whole vectors read up to W - 1 floats more than the row has: not in the last rows of the array.
+            int vectors = (width + W - 1) / W;
+            int safe = Math.min(depth, Math.floorDiv(a.length - ao - vectors * W, lda) + 1);
+            for (; k < safe; k++, ao += lda, to += width) {
+                for (int v = 0; v < vectors; v++) {
+                    FloatVector.fromArray(SPECIES, a, ao + v * W).intoArray(out, to + v * W);
+                }
+            }
+        }
+        for (; k < depth; k++, ao += lda, to += width) {
+            System.arraycopy(a, ao, out, to, count);
+        }
+    }
+
+    /** out[k][r] = a[ao + r·lda + k] for r &lt; count. */
+    static void transposeRows(float[] a, int ao, int lda, int count, int depth, float[] out, int to, int width) {
+        int k = 0;
+        if (W == 16) {
+            for (; k + 16 <= depth; k += 16) {
+                // From the last rows down: what those write too much, the first ones overwrite.
+                for (int r = (count - 1) & -16; r >= 0; r -= 16) {
+                    Transpose16.run(a, ao + r * lda + k, lda, count - r - 1, out, to + k * width + r, width);
+                }
+            }
+        }
+        for (int r = 0; r < count; r++) {
+            int from = ao + r * lda;
+            for (int i = k; i < depth; i++) {
+                out[to + i * width + r] = a[from + i];
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+package megalodon4j.tensor.cpu;
+
+import static megalodon4j.tensor.cpu.CpuStorage.data;
+import static megalodon4j.tensor.cpu.CpuStorage.offset;
+import static megalodon4j.tensor.cpu.Lanes.SPECIES;
+import static megalodon4j.tensor.cpu.Lanes.W;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+import megalodon4j.tensor.Tensor;
+import megalodon4j.tensor.Workers;
+
+/**
+ * Sums, in an order that depends on the shape alone. The static methods sum a row in float; sums of whole tensors cut them into short
+ * runs whose sums they add in double.
+ */
+final class Reductions {
+    // 4 × 16 lanes take 32 summands each: hardly any rounding, and the flush to double costs nothing.
+    private static final int RUN = 2048;
+
+    private final Workers workers;
+    private final ColumnSums columnSums;
+    private double[] partial = new double[0];
+
+    Reductions(Workers workers) {
+        this.workers = workers;
+        columnSums = new ColumnSums(workers);
+    }
+
+    double sum(Tensor x) {
+        return sum(x, false);
+    }
+
+    double sumOfSquares(Tensor x) {
+        return sum(x, true);
+    }
+
+    private double sum(Tensor x, boolean squared) {
+        int n = x.elements(), blocks = Blocks.count(n, Blocks.ELEMENTS);
+        if (partial.length < blocks) {
+            partial = new double[blocks];
+        }
+        float[] xs = data(x);
+        int xo = offset(x);
+        double[] sums = partial;
+        Blocks.elements(workers, n, (from, to) -> {
+            double sum = 0;
+            for (int i = from; i < to; i += RUN) {
+                int count = Math.min(RUN, to - i);
+                sum += squared ? squares(xs, xo + i, 0, count) : sum(xs, xo + i, count);
+            }
+            sums[from / Blocks.ELEMENTS] = sum;
+        });
+        double total = 0;
+        for (int block = 0; block < blocks; block++) {
+            total += sums[block];
+        }
+        return total;
+    }
+
+    void sumRows(Tensor dy, Tensor dColumns, boolean add) {
+        int n = dy.columns();
+        float[] dys = data(dy);
+        int dyo = offset(dy);
+        columnSums.start(dColumns, dy.rows());
+        Blocks.rows(workers, dy.rows(), (from, to) -> {
+            int at = columnSums.open(from);
+            for (int row = from; row < to; row++) {
+                Elementwise.add(1, dys, dyo + row * n, columnSums.partial, at, n, true);
+            }
+        });
+        columnSums.finish(add);
+    }
+
+    /** Σ x. */
+    static float sum(float[] x, int xo, int n) {
+        var s0 = FloatVector.zero(SPECIES);
+        var s1 = s0;
+        var s2 = s0;
+        var s3 = s0;
+        int i = 0;
+        for (; i <= n - 4 * W; i += 4 * W) {
+            s0 = s0.add(FloatVector.fromArray(SPECIES, x, xo + i));
+            s1 = s1.add(FloatVector.fromArray(SPECIES, x, xo + i + W));
+            s2 = s2.add(FloatVector.fromArray(SPECIES, x, xo + i + 2 * W));
+            s3 = s3.add(FloatVector.fromArray(SPECIES, x, xo + i + 3 * W));
+        }
+        for (; i <= n - W; i += W) {
+            s0 = s0.add(FloatVector.fromArray(SPECIES, x, xo + i));
+        }
+        float sum = s0.add(s1).add(s2.add(s3)).reduceLanes(VectorOperators.ADD);
+        for (; i < n; i++) {
+            sum += x[xo + i];
+        }
+        return sum;
+    }
+
+    /** Σ (x − centre)². */
+    static float squares(float[] x, int xo, float centre, int n) {
+        var s0 = FloatVector.zero(SPECIES);
+        var s1 = s0;
+        var s2 = s0;
+        var s3 = s0;
+        int i = 0;
+        for (; i <= n - 4 * W; i += 4 * W) {
+            var x0 = FloatVector.fromArray(SPECIES, x, xo + i).sub(centre);
+            var x1 = FloatVector.fromArray(SPECIES, x, xo + i + W).sub(centre);
+            var x2 = FloatVector.fromArray(SPECIES, x, xo + i + 2 * W).sub(centre);
+            var x3 = FloatVector.fromArray(SPECIES, x, xo + i + 3 * W).sub(centre);
+            s0 = Lanes.fma(x0, x0, s0);
+            s1 = Lanes.fma(x1, x1, s1);
+            s2 = Lanes.fma(x2, x2, s2);
+            s3 = Lanes.fma(x3, x3, s3);
+        }
+        for (; i <= n - W; i += W) {
+            var x0 = FloatVector.fromArray(SPECIES, x, xo + i).sub(centre);
+            s0 = Lanes.fma(x0, x0, s0);
+        }
+        float sum = s0.add(s1).add(s2.add(s3)).reduceLanes(VectorOperators.ADD);
+        for (; i < n; i++) {
+            sum += (x[xo + i] - centre) * (x[xo + i] - centre);
+        }
+        return sum;
+    }
+}

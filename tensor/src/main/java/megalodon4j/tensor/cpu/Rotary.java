@@ -1,0 +1,244 @@
+package megalodon4j.tensor.cpu;
+
+import static megalodon4j.tensor.cpu.CpuStorage.data;
+import static megalodon4j.tensor.cpu.CpuStorage.offset;
+import static megalodon4j.tensor.cpu.Lanes.SPECIES;
+import static megalodon4j.tensor.cpu.Lanes.W;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
+import megalodon4j.tensor.Tensor;
+import megalodon4j.tensor.Workers;
+
+/**
+ * Rotary positions, and Megalodon's queries and keys, which are rotated as they are made. A pair (a, b) turns by its angle:
+ * (a cos − b sin, b cos + a sin).
+ */
+final class Rotary {
+    // Adjacent pairs: W cosines serve 2W features, the lower half of them the first W; the neighbour is lane xor 1.
+    private static final VectorShuffle<Float> LOWER = VectorShuffle.fromOp(SPECIES, lane -> lane / 2);
+    private static final VectorShuffle<Float> UPPER = VectorShuffle.fromOp(SPECIES, lane -> (lane + W) / 2);
+    private static final VectorShuffle<Float> NEIGHBOUR = VectorShuffle.fromOp(SPECIES, lane -> lane ^ 1);
+    private static final float[] SIGNS = signs();
+
+    private final Workers workers;
+    private final ColumnSums gammaSums;
+    private final ColumnSums betaSums;
+    private float[] factor = new float[0]; // (2, Z): (gamma + 1) / √d
+
+    Rotary(Workers workers) {
+        this.workers = workers;
+        gammaSums = new ColumnSums(workers);
+        betaSums = new ColumnSums(workers);
+    }
+
+    void rope(Tensor x, Tensor cos, Tensor sin, int heads, boolean adjacent, boolean inverse) {
+        int length = x.shape().size(1), d = x.columns() / heads;
+        float sign = inverse ? -1 : 1;
+        float[] xs = data(x), cs = data(cos), ss = data(sin);
+        int xo = offset(x), co = offset(cos), so = offset(sin);
+        Blocks.rows(workers, x.rows(), (from, to) -> {
+            for (int row = from; row < to; row++) {
+                int angles = row % length * (d / 2);
+                for (int head = 0; head < heads; head++) {
+                    int at = xo + (row * heads + head) * d;
+                    if (adjacent) {
+                        rotateAdjacent(xs, at, cs, co + angles, ss, so + angles, sign, d);
+                    } else {
+                        rotateHalves(xs, at, cs, co + angles, ss, so + angles, sign, d / 2);
+                    }
+                }
+            }
+        });
+    }
+
+    void queryKey(
+            Tensor z, Tensor gamma, Tensor beta, Tensor cos, Tensor sin, int heads, float eps, Tensor q, Tensor k, Tensor rstd) {
+        int length = z.shape().size(1), width = z.columns(), d = width / heads, half = d / 2;
+        factor = Scratch.affine(gamma, 2 * width, 1, rootOf(d), 0, factor);
+        float[] zs = data(z), betas = data(beta), cs = data(cos), ss = data(sin), qs = data(q), ks = data(k), rs = data(rstd);
+        int zo = offset(z), bo = offset(beta), co = offset(cos), so = offset(sin);
+        int qo = offset(q), ko = offset(k), ro = offset(rstd);
+        Blocks.rows(workers, z.rows(), (from, to) -> {
+            for (int row = from; row < to; row++) {
+                int cosAt = co + row % length * half, sinAt = so + row % length * half;
+                for (int head = 0; head < heads; head++) {
+                    int in = head * d, at = row * width + in;
+                    float r = (float) (1 / Math.sqrt(Reductions.squares(zs, zo + at, 0, d) / d + eps));
+                    rs[ro + row * heads + head] = r;
+                    turn(zs, zo + at, r, factor, in, betas, bo + in, cs, cosAt, ss, sinAt, qs, qo + at, half);
+                    in += width;
+                    turn(zs, zo + at, r, factor, in, betas, bo + in, cs, cosAt, ss, sinAt, ks, ko + at, half);
+                }
+            }
+        });
+    }
+
+    /**
+     * Turned back, dq and dk are the gradients of u · factor + beta for u = z · r. With g = dq · factor[0] + dk · factor[1]:
+     * dz = r · (g − u mean(g u)).
+     */
+    void queryKeyGrad(
+            Tensor dq, Tensor dk, Tensor z, Tensor gamma, Tensor cos, Tensor sin, int heads, Tensor rstd,
+            Tensor dz, Tensor dgamma, Tensor dbeta, boolean addZ, boolean addGamma, boolean addBeta) {
+        int length = z.shape().size(1), width = z.columns(), d = width / heads, half = d / 2;
+        float scale = rootOf(d);
+        factor = Scratch.affine(gamma, 2 * width, 1, scale, 0, factor);
+        float[] dqs = data(dq), dks = data(dk), zs = data(z), cs = data(cos), ss = data(sin), rs = data(rstd), dzs = data(dz);
+        int dqo = offset(dq), dko = offset(dk), zo = offset(z), co = offset(cos), so = offset(sin);
+        int ro = offset(rstd), dzo = offset(dz);
+        gammaSums.start(dgamma, z.rows());
+        betaSums.start(dbeta, z.rows());
+        Blocks.rows(workers, z.rows(), (from, to) -> {
+            int gammaAt = gammaSums.open(from), betaAt = betaSums.open(from);
+            for (int row = from; row < to; row++) {
+                int cosAt = co + row % length * half, sinAt = so + row % length * half;
+                for (int head = 0; head < heads; head++) {
+                    int in = head * d, at = row * width + in, zAt = zo + at, qAt = dqo + at, kAt = dko + at;
+                    float r = rs[ro + row * heads + head];
+                    rotateHalves(dqs, qAt, cs, cosAt, ss, sinAt, -1, half);
+                    rotateHalves(dks, kAt, cs, cosAt, ss, sinAt, -1, half);
+                    float slope = r * r * r * dot(dqs, qAt, dks, kAt, factor, in, width, zs, zAt, d) / d;
+                    inputGrad(dqs, qAt, dks, kAt, factor, in, width, zs, zAt, r, slope, dzs, dzo + at, d, addZ);
+                    addProducts(dqs, qAt, zs, zAt, r * scale, gammaSums.partial, gammaAt + in, d);
+                    addProducts(dks, kAt, zs, zAt, r * scale, gammaSums.partial, gammaAt + width + in, d);
+                }
+                Elementwise.add(1, dqs, dqo + row * width, betaSums.partial, betaAt, width, true);
+                Elementwise.add(1, dks, dko + row * width, betaSums.partial, betaAt + width, width, true);
+            }
+        });
+        gammaSums.finish(addGamma);
+        betaSums.finish(addBeta);
+    }
+
+    private static float rootOf(int d) {
+        return (float) (1 / Math.sqrt(d));
+    }
+
+    private static float[] signs() {
+        var signs = new float[W];
+        for (int lane = 0; lane < W; lane++) {
+            signs[lane] = lane % 2 == 0 ? -1 : 1;
+        }
+        return signs;
+    }
+
+    /** Turns the pairs (i, i + half), i &lt; half, by ±1 times their angles. */
+    private static void rotateHalves(
+            float[] x, int xo, float[] cos, int co, float[] sin, int so, float sign, int half) {
+        int i = 0;
+        for (; i <= half - W; i += W) {
+            var a = FloatVector.fromArray(SPECIES, x, xo + i);
+            var b = FloatVector.fromArray(SPECIES, x, xo + half + i);
+            var c = FloatVector.fromArray(SPECIES, cos, co + i);
+            var s = FloatVector.fromArray(SPECIES, sin, so + i).mul(sign);
+            a.mul(c).sub(b.mul(s)).intoArray(x, xo + i);
+            b.mul(c).add(a.mul(s)).intoArray(x, xo + half + i);
+        }
+        for (; i < half; i++) {
+            float a = x[xo + i], b = x[xo + half + i], c = cos[co + i], s = sin[so + i] * sign;
+            x[xo + i] = a * c - b * s;
+            x[xo + half + i] = b * c + a * s;
+        }
+    }
+
+    /** Turns the pairs (2i, 2i + 1), 2i &lt; d, by ±1 times their angles. */
+    private static void rotateAdjacent(
+            float[] x, int xo, float[] cos, int co, float[] sin, int so, float sign, int d) {
+        var signs = FloatVector.fromArray(SPECIES, SIGNS, 0).mul(sign);
+        int i = 0;
+        for (; i <= d - 2 * W; i += 2 * W) {
+            var c = FloatVector.fromArray(SPECIES, cos, co + i / 2);
+            var s = FloatVector.fromArray(SPECIES, sin, so + i / 2);
+            var a = FloatVector.fromArray(SPECIES, x, xo + i);
+            var b = FloatVector.fromArray(SPECIES, x, xo + i + W);
+            var as = a.rearrange(NEIGHBOUR).mul(signs).mul(s.rearrange(LOWER));
+            var bs = b.rearrange(NEIGHBOUR).mul(signs).mul(s.rearrange(UPPER));
+            Lanes.fma(a, c.rearrange(LOWER), as).intoArray(x, xo + i);
+            Lanes.fma(b, c.rearrange(UPPER), bs).intoArray(x, xo + i + W);
+        }
+        for (; i < d; i += 2) {
+            float a = x[xo + i], b = x[xo + i + 1], c = cos[co + i / 2], s = sin[so + i / 2] * sign;
+            x[xo + i] = a * c - b * s;
+            x[xo + i + 1] = b * c + a * s;
+        }
+    }
+
+    /** out = z · r · factor + beta, its pairs (i, i + half) turned. */
+    private static void turn(
+            float[] z, int zo, float r, float[] factor, int fo, float[] beta, int bo,
+            float[] cos, int co, float[] sin, int so, float[] out, int oo, int half) {
+        int i = 0;
+        for (; i <= half - W; i += W) {
+            var a = FloatVector.fromArray(SPECIES, z, zo + i).mul(r);
+            var b = FloatVector.fromArray(SPECIES, z, zo + half + i).mul(r);
+            var c = FloatVector.fromArray(SPECIES, cos, co + i);
+            var s = FloatVector.fromArray(SPECIES, sin, so + i);
+            a = Lanes.fma(a, FloatVector.fromArray(SPECIES, factor, fo + i), FloatVector.fromArray(SPECIES, beta, bo + i));
+            b = Lanes.fma(
+                    b,
+                    FloatVector.fromArray(SPECIES, factor, fo + half + i),
+                    FloatVector.fromArray(SPECIES, beta, bo + half + i));
+            a.mul(c).sub(b.mul(s)).intoArray(out, oo + i);
+            b.mul(c).add(a.mul(s)).intoArray(out, oo + half + i);
+        }
+        for (; i < half; i++) {
+            float a = z[zo + i] * r * factor[fo + i] + beta[bo + i];
+            float b = z[zo + half + i] * r * factor[fo + half + i] + beta[bo + half + i];
+            out[oo + i] = a * cos[co + i] - b * sin[so + i];
+            out[oo + half + i] = b * cos[co + i] + a * sin[so + i];
+        }
+    }
+
+    /** Σ (dq · factor[0] + dk · factor[1]) · z. */
+    private static float dot(
+            float[] dq, int dqo, float[] dk, int dko, float[] factor, int fo, int width, float[] z, int zo, int n) {
+        var sum = FloatVector.zero(SPECIES);
+        int i = 0;
+        for (; i <= n - W; i += W) {
+            var g = FloatVector.fromArray(SPECIES, dq, dqo + i).mul(FloatVector.fromArray(SPECIES, factor, fo + i));
+            var gk = FloatVector.fromArray(SPECIES, dk, dko + i);
+            g = Lanes.fma(gk, FloatVector.fromArray(SPECIES, factor, fo + width + i), g);
+            sum = Lanes.fma(g, FloatVector.fromArray(SPECIES, z, zo + i), sum);
+        }
+        float total = sum.reduceLanes(VectorOperators.ADD);
+        for (; i < n; i++) {
+            total += (dq[dqo + i] * factor[fo + i] + dk[dko + i] * factor[fo + width + i]) * z[zo + i];
+        }
+        return total;
+    }
+
+    /** dz (+)= (dq · factor[0] + dk · factor[1]) · r − z · slope. */
+    private static void inputGrad(
+            float[] dq, int dqo, float[] dk, int dko, float[] factor, int fo, int width,
+            float[] z, int zo, float r, float slope, float[] dz, int dzo, int n, boolean add) {
+        int i = 0;
+        for (; i <= n - W; i += W) {
+            var g = FloatVector.fromArray(SPECIES, dq, dqo + i).mul(FloatVector.fromArray(SPECIES, factor, fo + i));
+            var gk = FloatVector.fromArray(SPECIES, dk, dko + i);
+            g = Lanes.fma(gk, FloatVector.fromArray(SPECIES, factor, fo + width + i), g).mul(r);
+            g = g.sub(FloatVector.fromArray(SPECIES, z, zo + i).mul(slope));
+            (add ? g.add(FloatVector.fromArray(SPECIES, dz, dzo + i)) : g).intoArray(dz, dzo + i);
+        }
+        for (; i < n; i++) {
+            float g = dq[dqo + i] * factor[fo + i] + dk[dko + i] * factor[fo + width + i];
+            g = g * r - z[zo + i] * slope;
+            dz[dzo + i] = add ? dz[dzo + i] + g : g;
+        }
+    }
+
+    /** sums += x · z · scale. */
+    private static void addProducts(
+            float[] x, int xo, float[] z, int zo, float scale, float[] sums, int at, int n) {
+        int i = 0;
+        for (; i <= n - W; i += W) {
+            var product = FloatVector.fromArray(SPECIES, z, zo + i).mul(scale);
+            var sum = FloatVector.fromArray(SPECIES, sums, at + i);
+            Lanes.fma(FloatVector.fromArray(SPECIES, x, xo + i), product, sum).intoArray(sums, at + i);
+        }
+        for (; i < n; i++) {
+            sums[at + i] += x[xo + i] * z[zo + i] * scale;
+        }
+    }
+}

@@ -1,0 +1,80 @@
+package megalodon4j.tensor.cpu;
+
+import static megalodon4j.tensor.cpu.Lanes.SPECIES;
+import static megalodon4j.tensor.cpu.Lanes.W;
+import static megalodon4j.tensor.cpu.Lanes.fma;
+
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * The innermost product: a tile of 6 rows × 2 vectors of C, held in 12 local variables, which C2 keeps in registers as long as
+ * the method stays in one piece. C2 stops inlining small methods once a method has grown large, and a vector that is passed to a method
+ * that is not inlined is boxed: so C is read at the start and the end consists of intrinsics alone.
+ */
+final class Tile6x2 {
+    static final int ROWS = 6;
+
+    private Tile6x2() {}
+
+    /**
+     * C (+)= A · B for one tile.
+     *
+     * @param a packed panel, a[k][ROWS] from {@code ao}
+     * @param b packed panel, b[k][2·W] from {@code bo}
+     * @param c ROWS × 2·W from {@code co}, rows {@code ldc} apart
+     * @param add whether C is added to, or overwritten
+     */
+    static void multiply(
+            int kc, float[] a, int ao, float[] b, int bo, float[] c, int co, int ldc, boolean add) {
+        var c00 = start(c, co, add);
+        var c01 = start(c, co + W, add);
+        var c10 = start(c, co + ldc, add);
+        var c11 = start(c, co + ldc + W, add);
+        var c20 = start(c, co + 2 * ldc, add);
+        var c21 = start(c, co + 2 * ldc + W, add);
+        var c30 = start(c, co + 3 * ldc, add);
+        var c31 = start(c, co + 3 * ldc + W, add);
+        var c40 = start(c, co + 4 * ldc, add);
+        var c41 = start(c, co + 4 * ldc + W, add);
+        var c50 = start(c, co + 5 * ldc, add);
+        var c51 = start(c, co + 5 * ldc + W, add);
+        for (int k = 0, p = ao, q = bo; k < kc; k++, p += 6, q += 2 * W) {
+            var b0 = FloatVector.fromArray(SPECIES, b, q);
+            var b1 = FloatVector.fromArray(SPECIES, b, q + W);
+            var a0 = FloatVector.broadcast(SPECIES, a[p]);
+            c00 = fma(a0, b0, c00);
+            c01 = fma(a0, b1, c01);
+            var a1 = FloatVector.broadcast(SPECIES, a[p + 1]);
+            c10 = fma(a1, b0, c10);
+            c11 = fma(a1, b1, c11);
+            var a2 = FloatVector.broadcast(SPECIES, a[p + 2]);
+            c20 = fma(a2, b0, c20);
+            c21 = fma(a2, b1, c21);
+            var a3 = FloatVector.broadcast(SPECIES, a[p + 3]);
+            c30 = fma(a3, b0, c30);
+            c31 = fma(a3, b1, c31);
+            var a4 = FloatVector.broadcast(SPECIES, a[p + 4]);
+            c40 = fma(a4, b0, c40);
+            c41 = fma(a4, b1, c41);
+            var a5 = FloatVector.broadcast(SPECIES, a[p + 5]);
+            c50 = fma(a5, b0, c50);
+            c51 = fma(a5, b1, c51);
+        }
+        c00.intoArray(c, co);
+        c01.intoArray(c, co + W);
+        c10.intoArray(c, co + ldc);
+        c11.intoArray(c, co + ldc + W);
+        c20.intoArray(c, co + 2 * ldc);
+        c21.intoArray(c, co + 2 * ldc + W);
+        c30.intoArray(c, co + 3 * ldc);
+        c31.intoArray(c, co + 3 * ldc + W);
+        c40.intoArray(c, co + 4 * ldc);
+        c41.intoArray(c, co + 4 * ldc + W);
+        c50.intoArray(c, co + 5 * ldc);
+        c51.intoArray(c, co + 5 * ldc + W);
+    }
+
+    private static FloatVector start(float[] c, int at, boolean add) {
+        return add ? FloatVector.fromArray(SPECIES, c, at) : FloatVector.zero(SPECIES);
+    }
+}

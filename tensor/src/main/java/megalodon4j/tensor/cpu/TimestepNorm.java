@@ -1,0 +1,289 @@
+package megalodon4j.tensor.cpu;
+
+import static megalodon4j.tensor.cpu.CpuStorage.data;
+import static megalodon4j.tensor.cpu.CpuStorage.offset;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
+import megalodon4j.tensor.Tensor;
+import megalodon4j.tensor.Workers;
+
+/**
+ * Timestep normalisation in three passes, forward and backward alike: sums over the features of every group, parallel over tokens; a
+ * recurrence over time in double, parallel over groups; and the result, parallel over tokens.
+ *
+ * <p>Backward, write c for the count, S_t = Σ dŷ_t and V_t = Σ dŷ_t (x_t − mean_t) over the features of a group, dŷ = dy (w + 1):
+ *
+ * <pre>
+ * dmean_t = −rstd_t S_t        dvar_t = −½ rstd_t³ V_t        (both 0 while c_t = 0; dvar_t = 0 at the floor)
+ * </pre>
+ *
+ * From a fresh state Welford's sum is m2_t = 1 + Σ_{s≤t} valid_s g_s² − c_t mean_t², so that ∂m2_t/∂g_s = 2 (g_s − mean_t) and
+ *
+ * <pre>
+ * dg_s = valid_s · (Σ_{t≥s} (dmean_t − 2 dvar_t mean_t) / c_t  +  g_s Σ_{t≥s} 2 dvar_t / c_t)
+ * dx_t = dŷ_t rstd_t + dg_t / (D/G)
+ * </pre>
+ */
+final class TimestepNorm {
+    private static final double FLOOR = 1e-6;
+
+    // Groups are short, typically 12 features: four lanes fit them where sixteen would not.
+    private static final VectorSpecies<Float> SHORT = FloatVector.SPECIES_128;
+    private static final int S = SHORT.length();
+
+    // Groups whose recurrence is one item: one cache line of a token's means.
+    private static final int GROUPS = 16;
+
+    private final Workers workers;
+    private final ColumnSums factorSums;
+    private final ColumnSums offsetSums;
+    private float[] factor = new float[0]; // (D): w + 1
+    private float[] offsets = new float[0]; // (D): b
+    private float[] sums = new float[0]; // (B, L, G): S_t, then dg_t / (D/G)
+    private float[] deviations = new float[0]; // (B, L, G): V_t
+    private float[] groupMeans = new float[0]; // (B, L, G): g_t
+
+    TimestepNorm(Workers workers) {
+        this.workers = workers;
+        factorSums = new ColumnSums(workers);
+        offsetSums = new ColumnSums(workers);
+    }
+
+    void forward(
+            Tensor x, Tensor mask, Tensor w, Tensor b, int groups, float eps, Tensor state, Tensor y, Tensor mean, Tensor rstd) {
+        int batch = x.shape().size(0), length = x.shape().size(1), d = x.columns(), stride = 1 + 2 * groups;
+        factor = Scratch.affine(w, d, 1, 1, 1, factor);
+        offsets = Scratch.affine(b, d, 0, 1, 0, offsets);
+        float[] xs = data(x), ys = data(y), means = data(mean), rstds = data(rstd), masks = data(mask), states = data(state);
+        int xo = offset(x), yo = offset(y), mo = offset(mean), ro = offset(rstd), ko = offset(mask), so = offset(state);
+        Blocks.rows(workers, batch * length, (from, to) -> {
+            for (int row = from; row < to; row++) {
+                means(xs, xo + row * d, means, mo + row * groups, groups, d / groups);
+            }
+        });
+        Blocks.run(workers, batch * groups, GROUPS, (from, to) -> {
+            for (int i = from; i < to; i++) {
+                int sequence = i / groups, group = i % groups, at = sequence * length * groups + group;
+                int stateAt = so + sequence * stride, maskAt = ko + sequence * length;
+                scan(masks, maskAt, means, mo + at, rstds, ro + at, length, eps, states, stateAt, group, groups);
+            }
+        });
+        for (int sequence = 0; state != null && sequence < batch; sequence++) {
+            states[so + sequence * stride] += valid(masks, ko + sequence * length, length);
+        }
+        Blocks.rows(workers, batch * length, (from, to) -> {
+            for (int row = from; row < to; row++) {
+                int at = row * d, g = row * groups;
+                normalise(xs, xo + at, means, mo + g, rstds, ro + g, factor, offsets, ys, yo + at, groups, d / groups);
+            }
+        });
+    }
+
+    void backward(
+            Tensor dy, Tensor x, Tensor mask, Tensor w, int groups, float eps, Tensor mean, Tensor rstd,
+            Tensor dx, Tensor dw, Tensor db, boolean addX, boolean addW, boolean addB) {
+        int batch = x.shape().size(0), length = x.shape().size(1), rows = batch * length;
+        int d = x.columns(), size = d / groups;
+        factor = Scratch.affine(w, d, 1, 1, 1, factor);
+        sums = Scratch.atLeast(rows * groups, sums);
+        deviations = Scratch.atLeast(rows * groups, deviations);
+        groupMeans = Scratch.atLeast(rows * groups, groupMeans);
+        float[] dys = data(dy), xs = data(x), means = data(mean), rstds = data(rstd), masks = data(mask), dxs = data(dx);
+        int dyo = offset(dy), xo = offset(x), mo = offset(mean), ro = offset(rstd), ko = offset(mask), dxo = offset(dx);
+        factorSums.start(dw, rows);
+        offsetSums.start(db, rows);
+        Blocks.rows(workers, rows, (from, to) -> {
+            int dwAt = factorSums.open(from), dbAt = offsetSums.open(from);
+            for (int row = from; row < to; row++) {
+                int at = row * d, g = row * groups;
+                means(xs, xo + at, groupMeans, g, groups, size);
+                groupSums(dys, dyo + at, factor, xs, xo + at, means, mo + g, sums, deviations, g, groups, size);
+                if (factorSums.wanted()) {
+                    float[] partial = factorSums.partial;
+                    factorGrad(dys, dyo + at, xs, xo + at, means, mo + g, rstds, ro + g, partial, dwAt, groups, size);
+                }
+                if (offsetSums.wanted()) {
+                    Elementwise.add(1, dys, dyo + at, offsetSums.partial, dbAt, d, true);
+                }
+            }
+        });
+        factorSums.finish(addW);
+        offsetSums.finish(addB);
+        Blocks.run(workers, batch * groups, GROUPS, (from, to) -> {
+            for (int i = from; i < to; i++) {
+                int sequence = i / groups, at = sequence * length * groups + i % groups;
+                scanGrad(masks, ko + sequence * length, means, mo + at, rstds, ro + at, at, length, eps, groups, size);
+            }
+        });
+        Blocks.rows(workers, rows, (from, to) -> {
+            for (int row = from; row < to; row++) {
+                int at = row * d, g = row * groups;
+                inputGrad(dys, dyo + at, factor, rstds, ro + g, sums, g, dxs, dxo + at, groups, size, addX);
+            }
+        });
+    }
+
+    /** Runs over the group means of one group that lie in {@code mean}, replacing them by the running means. */
+    private static void scan(
+            float[] mask, int maskAt, float[] mean, int meanAt, float[] rstd, int rstdAt, int length, double eps,
+            float[] state, int stateAt, int group, int groups) {
+        int stateMean = stateAt + 1 + group, stateVar = stateMean + groups;
+        double count = state == null ? 0 : state[stateAt];
+        double mu = state == null ? 0 : state[stateMean];
+        double var = state == null ? 1 : state[stateVar];
+        double sum = mu * count, m2 = var * Math.max(count, 1);
+        var = count == 0 ? var : Math.max(var, FLOOR);
+        double r = 1 / Math.sqrt(var + eps);
+        for (int t = 0; t < length; t++, meanAt += groups, rstdAt += groups) {
+            if (mask == null || mask[maskAt + t] != 0) {
+                double g = mean[meanAt], before = mu;
+                count++;
+                sum += g;
+                mu = sum / count;
+                m2 += (g - before) * (g - mu);
+                var = Math.max(m2 / count, FLOOR);
+                r = 1 / Math.sqrt(var + eps);
+            }
+            mean[meanAt] = (float) mu;
+            rstd[rstdAt] = (float) r;
+        }
+        if (state != null) {
+            state[stateMean] = (float) mu;
+            state[stateVar] = (float) var;
+        }
+    }
+
+    /** Runs backwards over the tokens of one group, replacing S_t in {@link #sums} by dg_t / (D/G). */
+    private void scanGrad(
+            float[] mask, int maskAt, float[] mean, int meanAt, float[] rstd, int rstdAt, int at,
+            int length, double eps, int groups, int size) {
+        float atFloor = (float) (1 / Math.sqrt(FLOOR + eps));
+        int count = valid(mask, maskAt, length);
+        double level = 0, slope = 0; // dg_s = level + slope · g_s
+        for (int t = length - 1; t >= 0; t--) {
+            int i = t * groups;
+            if (count > 0) {
+                double r = rstd[rstdAt + i];
+                double dmean = -r * sums[at + i];
+                double dvar = r < atFloor ? -0.5 * r * r * r * deviations[at + i] : 0;
+                level += (dmean - 2 * dvar * mean[meanAt + i]) / count;
+                slope += 2 * dvar / count;
+            }
+            boolean valid = mask == null || mask[maskAt + t] != 0;
+            sums[at + i] = valid ? (float) ((level + slope * groupMeans[at + i]) / size) : 0;
+            count -= valid ? 1 : 0;
+        }
+    }
+
+    private static int valid(float[] mask, int maskAt, int length) {
+        int valid = mask == null ? length : 0;
+        for (int t = 0; mask != null && t < length; t++) {
+            valid += mask[maskAt + t] != 0 ? 1 : 0;
+        }
+        return valid;
+    }
+
+    // --- one token: for every group, four features at a time --------------------------------------------------------
+
+    /** The mean of each group's features. */
+    private static void means(float[] x, int xo, float[] means, int mo, int groups, int size) {
+        for (int group = 0; group < groups; group++, xo += size) {
+            var s = FloatVector.zero(SHORT);
+            int i = 0;
+            for (; i <= size - S; i += S) {
+                s = s.add(FloatVector.fromArray(SHORT, x, xo + i));
+            }
+            float sum = s.reduceLanes(VectorOperators.ADD);
+            for (; i < size; i++) {
+                sum += x[xo + i];
+            }
+            means[mo + group] = sum / size;
+        }
+    }
+
+    /** y = (x − mean) · rstd · factor + offset. */
+    private static void normalise(
+            float[] x, int xo, float[] mean, int mo, float[] rstd, int ro, float[] factor, float[] offset,
+            float[] y, int yo, int groups, int size) {
+        int at = 0;
+        for (int group = 0; group < groups; group++) {
+            float mu = mean[mo + group], r = rstd[ro + group];
+            int end = at + size;
+            for (; at <= end - S; at += S) {
+                var normal = FloatVector.fromArray(SHORT, x, xo + at).sub(mu).mul(r);
+                var shift = FloatVector.fromArray(SHORT, offset, at);
+                Lanes.fma(normal, FloatVector.fromArray(SHORT, factor, at), shift).intoArray(y, yo + at);
+            }
+            for (; at < end; at++) {
+                y[yo + at] = (x[xo + at] - mu) * r * factor[at] + offset[at];
+            }
+        }
+    }
+
+    /** S = Σ dy · factor and V = Σ dy · factor · (x − mean) of each group. */
+    private static void groupSums(
+            float[] dy, int dyo, float[] factor, float[] x, int xo, float[] mean, int mo,
+            float[] sums, float[] deviations, int to, int groups, int size) {
+        int at = 0;
+        for (int group = 0; group < groups; group++) {
+            var s = FloatVector.zero(SHORT);
+            var v = s;
+            float mu = mean[mo + group];
+            int end = at + size;
+            for (; at <= end - S; at += S) {
+                var g = FloatVector.fromArray(SHORT, dy, dyo + at).mul(FloatVector.fromArray(SHORT, factor, at));
+                s = s.add(g);
+                v = Lanes.fma(g, FloatVector.fromArray(SHORT, x, xo + at).sub(mu), v);
+            }
+            float sum = s.reduceLanes(VectorOperators.ADD), deviation = v.reduceLanes(VectorOperators.ADD);
+            for (; at < end; at++) {
+                float g = dy[dyo + at] * factor[at];
+                sum += g;
+                deviation += g * (x[xo + at] - mu);
+            }
+            sums[to + group] = sum;
+            deviations[to + group] = deviation;
+        }
+    }
+
+    /** dw += dy · (x − mean) · rstd. */
+    private static void factorGrad(
+            float[] dy, int dyo, float[] x, int xo, float[] mean, int mo, float[] rstd, int ro,
+            float[] dw, int dwo, int groups, int size) {
+        int at = 0;
+        for (int group = 0; group < groups; group++) {
+            float mu = mean[mo + group], r = rstd[ro + group];
+            int end = at + size;
+            for (; at <= end - S; at += S) {
+                var normal = FloatVector.fromArray(SHORT, x, xo + at).sub(mu).mul(r);
+                var sum = FloatVector.fromArray(SHORT, dw, dwo + at);
+                Lanes.fma(FloatVector.fromArray(SHORT, dy, dyo + at), normal, sum).intoArray(dw, dwo + at);
+            }
+            for (; at < end; at++) {
+                dw[dwo + at] += dy[dyo + at] * (x[xo + at] - mu) * r;
+            }
+        }
+    }
+
+    /** dx (+)= dy · factor · rstd + share, where share is each feature's part of the group's dg. */
+    private static void inputGrad(
+            float[] dy, int dyo, float[] factor, float[] rstd, int ro, float[] shares, int so,
+            float[] dx, int dxo, int groups, int size, boolean add) {
+        int at = 0;
+        for (int group = 0; group < groups; group++) {
+            float r = rstd[ro + group], share = shares[so + group];
+            int end = at + size;
+            for (; at <= end - S; at += S) {
+                var g = FloatVector.fromArray(SHORT, dy, dyo + at).mul(FloatVector.fromArray(SHORT, factor, at));
+                var sum = g.mul(r).add(share);
+                (add ? sum.add(FloatVector.fromArray(SHORT, dx, dxo + at)) : sum).intoArray(dx, dxo + at);
+            }
+            for (; at < end; at++) {
+                float sum = dy[dyo + at] * factor[at] * r + share;
+                dx[dxo + at] = add ? dx[dxo + at] + sum : sum;
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+package megalodon4j.tensor.cpu;
+
+import static megalodon4j.tensor.cpu.CpuStorage.data;
+import static megalodon4j.tensor.cpu.CpuStorage.offset;
+import static megalodon4j.tensor.cpu.Lanes.SPECIES;
+import static megalodon4j.tensor.cpu.Lanes.W;
+
+import java.util.Arrays;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.Tensor;
+import megalodon4j.tensor.Workers;
+
+/** Where tokens become numbers and numbers tokens: the look-up in the embedding, and the cross-entropy of logits. */
+final class Tokens {
+    // Columns of the embedding's gradient that one item walks all tokens for.
+    private static final int STRIP = 64;
+
+    // Exponentials that are summed in float; large vocabularies add such sums in double.
+    private static final int RUN = 2048;
+
+    private final Workers workers;
+
+    Tokens(Workers workers) {
+        this.workers = workers;
+    }
+
+    void embedding(int[] ids, Tensor table, float scale, Tensor y) {
+        int d = table.columns();
+        float[] rows = data(table), ys = data(y);
+        int to = offset(table), yo = offset(y);
+        Blocks.rows(workers, ids.length, (from, end) -> {
+            for (int row = from; row < end; row++) {
+                Elementwise.add(scale, rows, to + ids[row] * d, ys, yo + row * d, d, false);
+            }
+        });
+    }
+
+    void embeddingGrad(Tensor dy, int[] ids, int paddingId, float scale, Tensor dtable, boolean add) {
+        int d = dtable.columns(), vocabulary = dtable.rows();
+        float[] dys = data(dy), rows = data(dtable);
+        int dyo = offset(dy), to = offset(dtable);
+        if (!add) {
+            Blocks.elements(workers, vocabulary * d, (from, end) -> Arrays.fill(rows, to + from, to + end, 0));
+        }
+        // Rows of the table meet the same token many times: split over columns, each adds its tokens in their order.
+        Blocks.run(workers, d, STRIP, (from, end) -> {
+            for (int row = 0; row < ids.length; row++) {
+                if (ids[row] != paddingId) {
+                    int at = to + ids[row] * d + from;
+                    Elementwise.add(scale, dys, dyo + row * d + from, rows, at, end - from, true);
+                }
+            }
+        });
+    }
+
+    void crossEntropy(Tensor logits, int[] labels, float scale, Tensor losses, Tensor dlogits) {
+        int v = logits.columns();
+        float[] xs = data(logits), ls = data(losses), ds = data(dlogits);
+        int xo = offset(logits), lo = offset(losses), dlo = offset(dlogits);
+        Blocks.rows(workers, labels.length, (from, to) -> {
+            for (int row = from; row < to; row++) {
+                ls[lo + row] = crossEntropy(xs, xo + row * v, labels[row], scale, ds, dlo + row * v, v);
+            }
+        });
+    }
+
+    /** The loss of a row; with {@code d}, d = (softmax(x) − onehot(label)) · scale. */
+    private static float crossEntropy(float[] x, int xo, int label, float scale, float[] d, int dlo, int n) {
+        if (label == Backend.IGNORE_INDEX) {
+            if (d != null) {
+                Arrays.fill(d, dlo, dlo + n, 0);
+            }
+            return 0;
+        }
+        float target = x[xo + label]; // read first: d may be x
+        float max = max(x, xo, n);
+        double sum = 0;
+        for (int i = 0; i < n; i += RUN) {
+            sum += exponentials(x, xo + i, max, d, dlo + i, Math.min(RUN, n - i));
+        }
+        if (d != null) {
+            Elementwise.add((float) (scale / sum), d, dlo, d, dlo, n, false);
+            d[dlo + label] -= scale;
+        }
+        return (float) (Math.log(sum) + max - target);
+    }
+
+    private static float max(float[] x, int xo, int n) {
+        var m0 = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
+        var m1 = m0;
+        int i = 0;
+        for (; i <= n - 2 * W; i += 2 * W) {
+            m0 = m0.max(FloatVector.fromArray(SPECIES, x, xo + i));
+            m1 = m1.max(FloatVector.fromArray(SPECIES, x, xo + i + W));
+        }
+        float max = m0.max(m1).reduceLanes(VectorOperators.MAX);
+        for (; i < n; i++) {
+            max = Math.max(max, x[xo + i]);
+        }
+        return max;
+    }
+
+    /** Σ e^(x − max); the summands go to {@code out} if there is one. */
+    private static float exponentials(float[] x, int xo, float max, float[] out, int oo, int n) {
+        var s = FloatVector.zero(SPECIES);
+        int i = 0;
+        for (; i <= n - W; i += W) {
+            var e = FloatVector.fromArray(SPECIES, x, xo + i).sub(max).lanewise(VectorOperators.EXP);
+            s = s.add(e);
+            if (out != null) {
+                e.intoArray(out, oo + i);
+            }
+        }
+        float sum = s.reduceLanes(VectorOperators.ADD);
+        for (; i < n; i++) {
+            float e = (float) Math.exp(x[xo + i] - max);
+            sum += e;
+            if (out != null) {
+                out[oo + i] = e;
+            }
+        }
+        return sum;
+    }
+}
