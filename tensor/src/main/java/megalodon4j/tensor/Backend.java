@@ -13,8 +13,8 @@ import java.util.ArrayDeque;
  *
  * <p>Conventions. Letters are the paper's: B sequences, L tokens each, D model width, H heads, N complex states a channel, G groups. A tensor is
  * taken as rows × its last dimension unless said otherwise. Results of forward methods are overwritten. Gradients, whose names begin with
- * d, accumulate: a blank one is overwritten, a filled one is added to (see {@link Tensor}). Arguments marked nullable may be absent;
- * gradients of absent or frozen arguments may be {@code null} too, which skips them. An input and an output must not share memory unless said otherwise.
+ * d, accumulate: a blank one is overwritten, a filled one is added to (see {@link Tensor}). Arguments marked nullable may be {@code null};
+ * then their gradients are null as well. Inputs have been filled. An input and an output must not share memory unless said otherwise.
  *
  * <p>Not thread-safe: one thread at a time talks to a backend, which spreads the work itself.
  */
@@ -131,14 +131,14 @@ public abstract class Backend implements AutoCloseable {
     /** z (+)= x · y. */
     protected abstract void multiplyK(Tensor x, Tensor y, Tensor z, boolean add);
 
-    /** Σ x², accumulated in double in an order that depends on the shape alone. */
+    /** Σ x²: runs of at most 2048 in float, their sums in double, in an order that depends on the shape alone. */
     public final double sumOfSquares(Tensor x) {
         return x.isBlank() ? 0 : sumOfSquaresK(x);
     }
 
     protected abstract double sumOfSquaresK(Tensor x);
 
-    /** Σ x, accumulated in double in an order that depends on the shape alone. */
+    /** Σ x: runs of at most 2048 in float, their sums in double, in an order that depends on the shape alone. */
     public final double sum(Tensor x) {
         return x.isBlank() ? 0 : sumK(x);
     }

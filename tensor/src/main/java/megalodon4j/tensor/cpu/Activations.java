@@ -6,7 +6,6 @@ import static megalodon4j.tensor.cpu.Lanes.SPECIES;
 import static megalodon4j.tensor.cpu.Lanes.W;
 
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
@@ -91,7 +90,7 @@ final class Activations {
     }
 
     private static FloatVector sigmoid(FloatVector x) {
-        return FloatVector.broadcast(SPECIES, 1).div(x.neg().lanewise(VectorOperators.EXP).add(1));
+        return FloatVector.broadcast(SPECIES, 1).div(VectorMath.exp(x.neg()).add(1));
     }
 
     private static float sigmoid(float x) {

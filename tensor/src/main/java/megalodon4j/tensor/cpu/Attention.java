@@ -60,10 +60,10 @@ final class Attention {
         int d = s.d, e = s.e, qWidth = s.heads * d, vWidth = s.heads * e;
         int kPanels = Gemm.panels(count, Gemm.MR) * Gemm.MR * d, vPanels = Gemm.panels(e, Gemm.MR) * Gemm.MR * count;
         var w = scratch.of(
-                worker, Gemm.EDGE + kPanels + vPanels + (d + count + e + 2) * NR + NR * e + 6 * Pack.SLACK);
+                worker, Gemm.EDGE + kPanels + vPanels + (d + count + e + 3) * NR + NR * e + 6 * Pack.SLACK);
         int kAt = Gemm.EDGE, vAt = kAt + kPanels + Pack.SLACK, qAt = vAt + vPanels + Pack.SLACK;
         int scores = qAt + d * NR + Pack.SLACK, out = scores + count * NR + Pack.SLACK, sums = out + e * NR;
-        int rows = sums + 2 * NR;
+        int rows = sums + 3 * NR;
         int kFrom = k.offset() + (b * s.capacity + first) * qWidth + h * d;
         int vFrom = v.offset() + (b * s.capacity + first) * vWidth + h * e;
         Gemm.packA(false, data(k), kFrom, qWidth, count, d, w, kAt);

@@ -7,7 +7,6 @@ import static megalodon4j.tensor.cpu.Lanes.W;
 import static megalodon4j.tensor.cpu.Lanes.fma;
 
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
@@ -53,6 +52,9 @@ final class Matmul {
     private void product(
             boolean transposeA, boolean transposeB, int m, int n, int k, float[] a, int ao, int lda, float[] b, int bo, int ldb,
             float[] c, int co, int ldc, boolean add, float[] bias, int biasAt, float[] residual, int residualAt) {
+        if (m == 0 || n == 0) {
+            return;
+        }
         int panels = Gemm.panels(n, Gemm.NR);
         int kc = blockDepth(k);
         int depthAtOnce = Math.max(1, PACKED / (panels * Gemm.NR) / kc) * kc;
@@ -195,7 +197,7 @@ final class Matmul {
         for (; i + W <= n; i += W) {
             s0 = fma(FloatVector.fromArray(SPECIES, x, xo + i), FloatVector.fromArray(SPECIES, y, yo + i), s0);
         }
-        float sum = s0.add(s1).add(s2.add(s3)).reduceLanes(VectorOperators.ADD);
+        float sum = VectorMath.sum(s0.add(s1).add(s2.add(s3)));
         for (; i < n; i++) {
             sum += x[xo + i] * y[yo + i];
         }

@@ -6,7 +6,6 @@ import static megalodon4j.tensor.cpu.Lanes.SPECIES;
 import static megalodon4j.tensor.cpu.Lanes.W;
 
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
@@ -129,7 +128,7 @@ final class Norms {
             s0 = Lanes.fma(g0, FloatVector.fromArray(SPECIES, factor, i), s0);
             s1 = Lanes.fma(g1, FloatVector.fromArray(SPECIES, factor, i + W), s1);
         }
-        float sum = s0.add(s1).reduceLanes(VectorOperators.ADD);
+        float sum = VectorMath.sum(s0.add(s1));
         for (; i < n; i++) {
             sum += dy[dyo + i] * factor[i];
         }
@@ -147,7 +146,7 @@ final class Norms {
             s0 = Lanes.fma(g0, FloatVector.fromArray(SPECIES, x, xo + i).sub(mu), s0);
             s1 = Lanes.fma(g1, FloatVector.fromArray(SPECIES, x, xo + i + W).sub(mu), s1);
         }
-        float sum = s0.add(s1).reduceLanes(VectorOperators.ADD);
+        float sum = VectorMath.sum(s0.add(s1));
         for (; i < n; i++) {
             sum += dy[dyo + i] * factor[i] * (x[xo + i] - mu);
         }

@@ -6,7 +6,6 @@ import static megalodon4j.tensor.cpu.Lanes.SPECIES;
 import static megalodon4j.tensor.cpu.Lanes.W;
 
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
@@ -88,7 +87,7 @@ final class Reductions {
         for (; i <= n - W; i += W) {
             s0 = s0.add(FloatVector.fromArray(SPECIES, x, xo + i));
         }
-        float sum = s0.add(s1).add(s2.add(s3)).reduceLanes(VectorOperators.ADD);
+        float sum = VectorMath.sum(s0.add(s1).add(s2.add(s3)));
         for (; i < n; i++) {
             sum += x[xo + i];
         }
@@ -116,7 +115,7 @@ final class Reductions {
             var x0 = FloatVector.fromArray(SPECIES, x, xo + i).sub(centre);
             s0 = Lanes.fma(x0, x0, s0);
         }
-        float sum = s0.add(s1).add(s2.add(s3)).reduceLanes(VectorOperators.ADD);
+        float sum = VectorMath.sum(s0.add(s1).add(s2.add(s3)));
         for (; i < n; i++) {
             sum += (x[xo + i] - centre) * (x[xo + i] - centre);
         }

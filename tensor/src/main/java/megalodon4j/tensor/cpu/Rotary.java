@@ -6,7 +6,6 @@ import static megalodon4j.tensor.cpu.Lanes.SPECIES;
 import static megalodon4j.tensor.cpu.Lanes.W;
 
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShuffle;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
@@ -202,7 +201,7 @@ final class Rotary {
             g = Lanes.fma(gk, FloatVector.fromArray(SPECIES, factor, fo + width + i), g);
             sum = Lanes.fma(g, FloatVector.fromArray(SPECIES, z, zo + i), sum);
         }
-        float total = sum.reduceLanes(VectorOperators.ADD);
+        float total = VectorMath.sum(sum);
         for (; i < n; i++) {
             total += (dq[dqo + i] * factor[fo + i] + dk[dko + i] * factor[fo + width + i]) * z[zo + i];
         }

@@ -16,7 +16,7 @@ final class Softmax {
 
     /**
      * Turns scores [keys][queries] into e^(scale·s − m), m the column's maximum of scale·s; column c sees the first {@code sees + c} keys, the
-     * others become 0. Then sums[c] = ln Σ + m, and sums[NR + c] = 1 / Σ, or −∞ and 0 where nothing is seen.
+     * others become 0. Then sums[c] = ln Σ + m, sums[NR + c] = 1 / Σ, or −∞ and 0 where nothing is seen, and sums[2·NR + c] = m.
      */
     static void columns(int keys, int sees, float scale, float[] w, int scores, int sums) {
         for (int c = 0; c < NR; c += W) {
@@ -39,13 +39,17 @@ final class Softmax {
         max = max.mul(scale).max(-Float.MAX_VALUE);
         var total = FloatVector.zero(SPECIES);
         for (int j = 0, at = scores; j < keys; j++, at += NR) {
-            var p = FloatVector.fromArray(SPECIES, w, at).mul(scale).sub(max).lanewise(VectorOperators.EXP);
+            var p = VectorMath.exp(FloatVector.fromArray(SPECIES, w, at).mul(scale).sub(max));
             p.intoArray(w, at);
             total = total.add(p);
         }
         var empty = total.compare(VectorOperators.EQ, 0);
-        total.lanewise(VectorOperators.LOG).add(max).blend(Float.NEGATIVE_INFINITY, empty).intoArray(w, sums);
         FloatVector.broadcast(SPECIES, 1).div(total).blend(0, empty).intoArray(w, sums + NR);
+        total.intoArray(w, sums);
+        max.intoArray(w, sums + 2 * NR);
+        for (int c = 0; c < W; c++) {
+            w[sums + c] = (float) (Math.log(w[sums + c]) + w[sums + 2 * NR + c]);
+        }
     }
 
     /** Multiplies each of so many rows by the row of factors. */
@@ -87,7 +91,7 @@ final class Softmax {
 
     private static void gradientRow(float scale, float sum, float delta, float[] w, int at, int dAt) {
         for (int c = 0; c < NR; c += W) {
-            var p = FloatVector.fromArray(SPECIES, w, at + c).mul(scale).sub(sum).lanewise(VectorOperators.EXP);
+            var p = VectorMath.exp(FloatVector.fromArray(SPECIES, w, at + c).mul(scale).sub(sum));
             p.intoArray(w, at + c);
             FloatVector.fromArray(SPECIES, w, dAt + c).sub(delta).mul(p).mul(scale).intoArray(w, dAt + c);
         }
@@ -107,7 +111,7 @@ final class Softmax {
         for (; i + W <= n; i += W) {
             sum = fma(FloatVector.fromArray(SPECIES, x, xo + i), FloatVector.fromArray(SPECIES, y, yo + i), sum);
         }
-        float total = sum.reduceLanes(VectorOperators.ADD);
+        float total = VectorMath.sum(sum);
         for (; i < n; i++) {
             total += x[xo + i] * y[yo + i];
         }

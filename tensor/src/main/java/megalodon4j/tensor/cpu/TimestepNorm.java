@@ -4,7 +4,6 @@ import static megalodon4j.tensor.cpu.CpuStorage.data;
 import static megalodon4j.tensor.cpu.CpuStorage.offset;
 
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
@@ -195,7 +194,7 @@ final class TimestepNorm {
             for (; i <= size - S; i += S) {
                 s = s.add(FloatVector.fromArray(SHORT, x, xo + i));
             }
-            float sum = s.reduceLanes(VectorOperators.ADD);
+            float sum = VectorMath.sum(s);
             for (; i < size; i++) {
                 sum += x[xo + i];
             }
@@ -237,7 +236,7 @@ final class TimestepNorm {
                 s = s.add(g);
                 v = Lanes.fma(g, FloatVector.fromArray(SHORT, x, xo + at).sub(mu), v);
             }
-            float sum = s.reduceLanes(VectorOperators.ADD), deviation = v.reduceLanes(VectorOperators.ADD);
+            float sum = VectorMath.sum(s), deviation = VectorMath.sum(v);
             for (; at < end; at++) {
                 float g = dy[dyo + at] * factor[at];
                 sum += g;

@@ -107,13 +107,13 @@ final class Tokens {
         var s = FloatVector.zero(SPECIES);
         int i = 0;
         for (; i <= n - W; i += W) {
-            var e = FloatVector.fromArray(SPECIES, x, xo + i).sub(max).lanewise(VectorOperators.EXP);
+            var e = VectorMath.exp(FloatVector.fromArray(SPECIES, x, xo + i).sub(max));
             s = s.add(e);
             if (out != null) {
                 e.intoArray(out, oo + i);
             }
         }
-        float sum = s.reduceLanes(VectorOperators.ADD);
+        float sum = VectorMath.sum(s);
         for (; i < n; i++) {
             float e = (float) Math.exp(x[xo + i] - max);
             sum += e;

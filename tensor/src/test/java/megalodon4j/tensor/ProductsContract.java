@@ -1,0 +1,93 @@
+package megalodon4j.tensor;
+
+import static megalodon4j.tensor.TestTensors.abs;
+
+/** Matrix products and their epilogues. Tolerances are relative to Σ|a||b| of each element. */
+interface ProductsContract extends Contract {
+    /** An element that lacks one of its products would be off by a thousandth. */
+    double PRODUCT_TOLERANCE = 1e-6;
+
+    @Seeds(128)
+    default void matmul(int seed) {
+        try (var t = trial(seed)) {
+            boolean transposeA = t.flag("transpose a"), transposeB = t.flag("transpose b");
+            int m = t.size("m", 0, 1, 2, 3, 11, 12, 13, 24, 31, 32, 33, 64, 207);
+            int n = t.size("n", 0, 1, 2, 3, 13, 31, 32, 33, 64, 207, 256, 384);
+            int k = t.size("k", 0, 1, 2, 3, 13, 31, 32, 33, 64, 207, 384, 385, 702, 1000);
+            matmul(t, transposeA, transposeB, m, n, k);
+        }
+    }
+
+    /** Several blocks in every direction. */
+    @Seeds(8)
+    default void matmulOfManyBlocks(int seed) {
+        try (var t = trial(seed)) {
+            matmul(t, t.flag("transpose a"), t.flag("transpose b"), t.size("m", 384, 500), 270, t.size("k", 768, 801));
+        }
+    }
+
+    private void matmul(Trial t, boolean transposeA, boolean transposeB, int m, int n, int k) {
+        double[] a = t.normal(m * k), b = t.normal(k * n);
+        var c = t.gradient(m, n);
+        t.backend.matmul(
+                transposeA,
+                transposeB,
+                transposeA ? t.input(a, k, m) : t.input(a, m, k),
+                transposeB ? t.input(b, n, k) : t.input(b, k, n),
+                c.tensor);
+        c.expect(
+                "matmul",
+                ReferenceProducts.matmul(transposeA, transposeB, m, n, k, a, b),
+                PRODUCT_TOLERANCE,
+                ReferenceProducts.matmul(transposeA, transposeB, m, n, k, abs(a), abs(b)));
+    }
+
+    @Seeds(96)
+    default void linear(int seed) {
+        try (var t = trial(seed)) {
+            int batch = t.size("batch", 1, 2, 3), length = t.size("length", 1, 5, 16, 63, 64, 65, 130);
+            int inputs = t.size("inputs", 0, 1, 3, 13, 33, 64, 207, 384, 702);
+            int outputs = t.size("outputs", 1, 2, 13, 31, 32, 33, 64, 207, 384);
+            int rows = batch * length;
+            double[] bias = t.nullable("bias", outputs), residual = t.nullable("residual", rows * outputs);
+            double[] x = t.normal(rows * inputs), w = t.normal(outputs * inputs);
+            var y = t.flag("y was filled")
+                    ? t.working(t.normal(rows * outputs), batch, length, outputs)
+                    : t.result(batch, length, outputs);
+            t.backend.linear(
+                    t.input(x, batch, length, inputs),
+                    t.input(w, outputs, inputs),
+                    t.input(bias, outputs),
+                    t.input(residual, batch, length, outputs),
+                    y);
+            t.expect(
+                    "linear",
+                    ReferenceProducts.linear(rows, inputs, outputs, x, w, bias, residual),
+                    y,
+                    PRODUCT_TOLERANCE,
+                    ReferenceProducts.linear(
+                            rows,
+                            inputs,
+                            outputs,
+                            abs(x),
+                            abs(w),
+                            bias == null ? null : abs(bias),
+                            residual == null ? null : abs(residual)));
+        }
+    }
+
+    @Seeds(48)
+    default void sumRows(int seed) {
+        try (var t = trial(seed)) {
+            int rows = t.size("rows", 0, 1, 2, 3, 13, 64, 65, 300, 2000), columns = t.size("columns", WIDTHS);
+            var x = t.normal(rows * columns);
+            var sum = t.gradient(columns);
+            t.backend.sumRows(t.input(x, rows, columns), sum.tensor);
+            sum.expect(
+                    "sumRows",
+                    ReferenceProducts.sumRows(columns, x),
+                    PRODUCT_TOLERANCE,
+                    ReferenceProducts.sumRows(columns, abs(x)));
+        }
+    }
+}

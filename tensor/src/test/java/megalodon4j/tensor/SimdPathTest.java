@@ -1,0 +1,60 @@
+package megalodon4j.tensor;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.regex.Pattern;
+import jdk.incubator.vector.FloatVector;
+import org.junit.jupiter.api.Test;
+
+/** Fails if the tests of the CPU did not run on the vectors that the chip has. */
+class SimdPathTest {
+    private static final Path CPUINFO = Path.of("/proc/cpuinfo");
+
+    private static int describedLanes() {
+        try (var backend = Backend.cpu(1)) {
+            var lanes = Pattern.compile("cpu \\(1 thread, (\\d+) lanes\\)").matcher(backend.describe());
+            assertTrue(lanes.matches(), backend.describe());
+            return Integer.parseInt(lanes.group(1));
+        }
+    }
+
+    @Test
+    void theLanesAreThoseOfTheJvm() {
+        int preferred = FloatVector.SPECIES_PREFERRED.length();
+        int lanes = Math.min(preferred, Integer.getInteger("megalodon.lanes", preferred));
+        assertTrue(List.of(4, 8, 16).contains(lanes), "lanes " + lanes);
+        assertEquals(lanes, describedLanes());
+    }
+
+    @Test
+    void theLanesAreThoseOfTheChip() throws IOException {
+        var arguments = ManagementFactory.getRuntimeMXBean().getInputArguments();
+        assumeTrue(
+                arguments.stream()
+                        .noneMatch(a -> a.matches("-XX:(UseAVX|UseSSE|MaxVectorSize)=.*|-Dmegalodon\\.lanes=.*")),
+                "a narrower path was asked for: " + arguments);
+        assumeTrue(
+                System.getProperty("os.arch").equals("amd64") && Files.isReadable(CPUINFO),
+                "no x86 with /proc/cpuinfo");
+        var flags = Files.readString(CPUINFO);
+        assumeTrue(Pattern.compile("\\b(avx2|avx512f)\\b").matcher(flags).find(), "the chip has no AVX2");
+        assertTrue(describedLanes() > 4, "4 lanes on a chip with AVX2");
+    }
+
+    /** Interpreted, or compiled by C1 alone, every vector is an object. */
+    @Test
+    void theCompilerKnowsVectors() {
+        var arguments = ManagementFactory.getRuntimeMXBean().getInputArguments();
+        assertTrue(
+                arguments.stream()
+                        .noneMatch(a -> a.matches("-Xint|-XX:TieredStopAtLevel=[0-3]|-XX:-EnableVectorSupport")),
+                "vectors need C2, got " + arguments);
+    }
+}
