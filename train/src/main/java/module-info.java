@@ -2,6 +2,7 @@
 module megalodon4j.train {
     requires transitive megalodon4j.models;
     requires info.picocli;
+    requires jdk.management;
     requires me.tongfei.progressbar;
     requires org.slf4j;
     requires org.yaml.snakeyaml;

@@ -14,7 +14,8 @@ public final class Ops {
 
     /** y[r] = table[ids[r]] · scale, of shape (batch, L, D). Rows of {@code paddingId} (−1: none) get no gradient from here. */
     public static Variable embedding(Tape tape, int[] ids, int batch, Parameter table, float scale, int paddingId) {
-        var y = tape.tensor(batch, batch == 0 ? 0 : ids.length / batch, table.shape().size(1));
+        var y = tape.tensor(
+                batch, batch == 0 ? 0 : ids.length / batch, table.shape().size(1));
         var backend = tape.backend();
         backend.embedding(ids, table.value(), scale, y);
         return tape.record(y, dy -> backend.embeddingGrad(dy, ids, paddingId, scale, table.grad()));
@@ -139,8 +140,17 @@ public final class Ops {
         query[0] = tape.record(
                 q,
                 dq -> backend.queryKeyGrad(
-                        dq, key[0].grad(), z.value(), gamma.value(), cos, sin, heads, rstd,
-                        z.grad(), gamma.grad(), beta.grad()));
+                        dq,
+                        key[0].grad(),
+                        z.value(),
+                        gamma.value(),
+                        cos,
+                        sin,
+                        heads,
+                        rstd,
+                        z.grad(),
+                        gamma.grad(),
+                        beta.grad()));
         key[0] = tape.record(k, dk -> key[0].receive(dk));
         return new QueryKey(query[0], key[0]);
     }
@@ -160,11 +170,13 @@ public final class Ops {
         return tape.record(
                 o,
                 dO -> backend.attentionGrad(
-                        dO, q.value(), k.value(), v.value(), mask, heads, chunk, scale, o, logSum, q.grad(), k.grad(), v.grad()));
+                        dO, q.value(), k.value(), v.value(), mask, heads, chunk, scale, o, logSum, q.grad(), k.grad(),
+                        v.grad()));
     }
 
     /** Attention of new queries to the keys and values of a cache, without a gradient. k, v: (B, C, …), of which {@code keys} are filled. */
-    public static Variable cachedAttention(Variable q, Tensor k, Tensor v, int keys, Tensor mask, int heads, float scale) {
+    public static Variable cachedAttention(
+            Variable q, Tensor k, Tensor v, int keys, Tensor mask, int heads, float scale) {
         var tape = q.tape();
         refuseState("cachedAttention", tape, k);
         var o = tape.tensor(Shape.of(q.shape().size(0), q.shape().size(1), v.columns()));
@@ -174,7 +186,12 @@ public final class Ops {
 
     /** The parameters of a complex EMA: alpha, delta, gammaReal, gammaImag (D, N, …), theta (D, …), omega (D). */
     public record EmaParameters(
-            Parameter alpha, Parameter delta, Parameter theta, Parameter gammaReal, Parameter gammaImag, Parameter omega) {}
+            Parameter alpha,
+            Parameter delta,
+            Parameter theta,
+            Parameter gammaReal,
+            Parameter gammaImag,
+            Parameter omega) {}
 
     /** p, q and γ of the complex EMA: (5, N, D). */
     public static Variable emaCoefficients(Tape tape, EmaParameters p) {
@@ -182,12 +199,24 @@ public final class Ops {
         int channels = p.omega().shape().elements();
         var c = tape.tensor(5, p.gammaReal().shape().elements() / channels, channels);
         backend.emaCoefficients(
-                p.alpha().value(), p.delta().value(), p.theta().value(), p.gammaReal().value(), p.gammaImag().value(), c);
+                p.alpha().value(),
+                p.delta().value(),
+                p.theta().value(),
+                p.gammaReal().value(),
+                p.gammaImag().value(),
+                c);
         return tape.record(
                 c,
                 dc -> backend.emaCoefficientsGrad(
-                        dc, p.alpha().value(), p.delta().value(), p.theta().value(),
-                        p.alpha().grad(), p.delta().grad(), p.theta().grad(), p.gammaReal().grad(), p.gammaImag().grad()));
+                        dc,
+                        p.alpha().value(),
+                        p.delta().value(),
+                        p.theta().value(),
+                        p.alpha().grad(),
+                        p.delta().grad(),
+                        p.theta().grad(),
+                        p.gammaReal().grad(),
+                        p.gammaImag().grad()));
     }
 
     /**
@@ -204,8 +233,15 @@ public final class Ops {
         return tape.record(
                 y,
                 dy -> backend.emaGrad(
-                        dy, x.value(), mask, coefficients.value(), omega.value(), method,
-                        x.grad(), coefficients.grad(), omega.grad()));
+                        dy,
+                        x.value(),
+                        mask,
+                        coefficients.value(),
+                        omega.value(),
+                        method,
+                        x.grad(),
+                        coefficients.grad(),
+                        omega.grad()));
     }
 
     /**

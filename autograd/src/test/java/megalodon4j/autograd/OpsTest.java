@@ -53,7 +53,8 @@ class OpsTest {
             ids[i] = random.nextInt(7);
         }
         var mask = mask();
-        cases.add(of("embedding", 1, (tape, p) -> Ops.embedding(tape, ids, B, p.get("table"), 1.5f, -1), "table", 7, D));
+        cases.add(
+                of("embedding", 1, (tape, p) -> Ops.embedding(tape, ids, B, p.get("table"), 1.5f, -1), "table", 7, D));
         cases.add(onX("linear", (x, p) -> Ops.linear(x, p.get("w"), p.get("b"), null), "w", 9, D, "b", 9));
         cases.add(onX("linear with residual", (x, p) -> Ops.linear(x, p.get("w"), null, x), "w", D, D));
         cases.add(onX("addScaled", (x, p) -> Ops.addScaled(x, 0.3f, Ops.silu(x, null))));
@@ -68,24 +69,46 @@ class OpsTest {
         cases.add(onX(
                 "timestepNorm",
                 (x, p) -> Ops.timestepNorm(x, null, p.get("w"), p.get("b"), 4, 1e-5f, null),
-                "w", D, "b", D));
+                "w",
+                D,
+                "b",
+                D));
         cases.add(onX(
-                "timestepNorm with mask", (x, p) -> Ops.timestepNorm(x, mask, p.get("w"), null, 4, 1e-5f, null), "w", D));
+                "timestepNorm with mask",
+                (x, p) -> Ops.timestepNorm(x, mask, p.get("w"), null, 4, 1e-5f, null),
+                "w",
+                D));
         var cos = angles(true);
         var sin = angles(false);
         for (boolean adjacent : new boolean[] {true, false}) {
-            cases.add(onX("rope, adjacent " + adjacent, (x, p) -> Ops.rope(copy(x, p), cos, sin, 3, adjacent), "id", D, D));
+            cases.add(onX(
+                    "rope, adjacent " + adjacent, (x, p) -> Ops.rope(copy(x, p), cos, sin, 3, adjacent), "id", D, D));
         }
         for (int chunk : new int[] {8, 100}) {
-            cases.add(onX("attention, chunk " + chunk, (x, p) -> attention(x, p, cos, sin, null, chunk), projections()));
-            cases.add(onX("attention with mask, chunk " + chunk, (x, p) -> attention(x, p, cos, sin, mask, chunk), projections()));
+            cases.add(
+                    onX("attention, chunk " + chunk, (x, p) -> attention(x, p, cos, sin, null, chunk), projections()));
+            cases.add(onX(
+                    "attention with mask, chunk " + chunk,
+                    (x, p) -> attention(x, p, cos, sin, mask, chunk),
+                    projections()));
         }
         for (var method : EmaMethod.values()) {
             for (var m : new Tensor[] {null, mask}) {
                 cases.add(onX(
                         "ema by " + method + (m == null ? "" : " with mask"),
                         (x, p) -> ema(x, p, m, method),
-                        "alpha", D * N, "delta", D * N, "theta", D, "real", D * N, "imag", D * N, "omega", D));
+                        "alpha",
+                        D * N,
+                        "delta",
+                        D * N,
+                        "theta",
+                        D,
+                        "real",
+                        D * N,
+                        "imag",
+                        D * N,
+                        "omega",
+                        D));
             }
         }
         return cases;
@@ -181,7 +204,9 @@ class OpsTest {
         try (var tape = Tape.training(backend)) {
             var y = c.graph.apply(tape);
             for (int i = 0; i < labels.length; i++) {
-                labels[i] = i % 5 == 4 ? Backend.IGNORE_INDEX : random.nextInt(y.shape().columns());
+                labels[i] = i % 5 == 4
+                        ? Backend.IGNORE_INDEX
+                        : random.nextInt(y.shape().columns());
             }
             tape.backward(Ops.crossEntropy(y, labels, 1));
         }

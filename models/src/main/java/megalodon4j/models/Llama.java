@@ -27,7 +27,15 @@ public final class Llama implements LanguageModel {
     private final Parameter toLogits; // (V, D), the embedding if tied
 
     private record Layer(
-            Parameter attnNorm, Linear wq, Linear wk, Linear wv, Linear wo, Parameter ffNorm, Linear w1, Linear w2, Linear w3) {}
+            Parameter attnNorm,
+            Linear wq,
+            Linear wk,
+            Linear wv,
+            Linear wo,
+            Parameter ffNorm,
+            Linear w1,
+            Linear w2,
+            Linear w3) {}
 
     /** A model of random weights. */
     public Llama(LlamaConfig config, Backend backend, long seed) {
@@ -67,8 +75,7 @@ public final class Llama implements LanguageModel {
     }
 
     private Linear linear(String name, int out, int in, Philox random) {
-        return new Linear(
-                parameters.add(name, Shape.of(out, in), Initial.uniform(random, 1 / Math.sqrt(in))), null);
+        return new Linear(parameters.add(name, Shape.of(out, in), Initial.uniform(random, 1 / Math.sqrt(in))), null);
     }
 
     @Override

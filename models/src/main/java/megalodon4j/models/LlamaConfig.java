@@ -28,7 +28,8 @@ public record LlamaConfig(
         requirePositive("heads", heads);
         require(dimHead >= 2 && dimHead % 2 == 0, "dim_head", dimHead, "be even and at least 2 (RoPE rotates pairs)");
         require(
-                ffnDimMultiplier == null || ffnDimMultiplier > 0 && ffnDimMultiplier * dim >= 1 && ffnDimMultiplier < 1e4,
+                ffnDimMultiplier == null
+                        || ffnDimMultiplier > 0 && ffnDimMultiplier * dim >= 1 && ffnDimMultiplier < 1e4,
                 "ffn_dim_multiplier",
                 ffnDimMultiplier,
                 "give a hidden width of at least 1");

@@ -41,8 +41,16 @@ public final class Megalodon implements LanguageModel {
     private record Block(Attention attention, FeedForward feedForward) {}
 
     private record Attention(
-            Norm timenorm, EmaParameters cema, Parameter rmsGamma, Linear wz, Linear wv, Linear wr, Linear wh1, Linear wh2,
-            Parameter gamma, Parameter beta) {}
+            Norm timenorm,
+            EmaParameters cema,
+            Parameter rmsGamma,
+            Linear wz,
+            Linear wv,
+            Linear wr,
+            Linear wh1,
+            Linear wh2,
+            Parameter gamma,
+            Parameter beta) {}
 
     /** fc3 is null without swiglu; scale is α. */
     private record FeedForward(Norm norm, Linear fc1, Linear fc2, Linear fc3, float scale) {}
@@ -59,7 +67,8 @@ public final class Megalodon implements LanguageModel {
         embed = parameters.add("model.embed.weight", Shape.of(tokens, dim), embedding());
         blocks = new Block[config.numLayers()];
         for (int i = 0; i < blocks.length; i++) {
-            blocks[i] = new Block(attention("model.layers." + i + ".attn."), feedForward("model.layers." + i + ".ffn.", i));
+            blocks[i] =
+                    new Block(attention("model.layers." + i + ".attn."), feedForward("model.layers." + i + ".ffn.", i));
         }
         norm = norm("model.norm", 0);
         lmHead = config.tied()
@@ -92,8 +101,7 @@ public final class Megalodon implements LanguageModel {
                 parameters.add(name + "cema.gamma_real", Shape.of(dim, n), normal(random, 1)),
                 parameters.add(name + "cema.gamma_imag", Shape.of(dim, n), constant(0)),
                 parameters.add(name + "cema.omega", Shape.of(dim), truncatedNormal(random, 0.25, 1)));
-        var rmsGamma =
-                config.normAffine() ? parameters.add(name + "rmsnorm.gamma", Shape.of(dim), constant(0)) : null;
+        var rmsGamma = config.normAffine() ? parameters.add(name + "rmsnorm.gamma", Shape.of(dim), constant(0)) : null;
         return new Attention(
                 timenorm,
                 cema,
@@ -138,11 +146,13 @@ public final class Megalodon implements LanguageModel {
         }
         var shape = Shape.of(config.modelDim());
         return new Norm(
-                parameters.add(name + ".weight", shape, constant(weight)), parameters.add(name + ".bias", shape, constant(0)));
+                parameters.add(name + ".weight", shape, constant(weight)),
+                parameters.add(name + ".bias", shape, constant(0)));
     }
 
     private Linear linear(String name, int out, int in) {
-        var weight = parameters.add(name + ".weight", Shape.of(out, in), config.initMode().linear(random, in, out));
+        var weight = parameters.add(
+                name + ".weight", Shape.of(out, in), config.initMode().linear(random, in, out));
         return new Linear(weight, parameters.add(name + ".bias", Shape.of(out), constant(0)));
     }
 
@@ -275,8 +285,8 @@ public final class Megalodon implements LanguageModel {
 
         void begin(int length) {
             if (length > nextBlock(length)) {
-                throw new IllegalArgumentException("a piece of " + length + " tokens crosses the end of a chunk at position "
-                        + position + "; feed " + nextBlock(length));
+                throw new IllegalArgumentException("a piece of " + length
+                        + " tokens crosses the end of a chunk at position " + position + "; feed " + nextBlock(length));
             }
             if (position % config.chunkSize() == 0) {
                 for (var layer : layers) {

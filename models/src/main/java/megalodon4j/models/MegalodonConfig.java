@@ -74,11 +74,7 @@ public record MegalodonConfig(
                 zDim,
                 "be a multiple of 2 * num_heads = " + 2 * numHeads);
         require(valueDim % numHeads == 0, "value_dim", valueDim, "be a multiple of num_heads = " + numHeads);
-        require(
-                modelDim % normNumGroups == 0,
-                "norm_num_groups",
-                normNumGroups,
-                "divide model_dim = " + modelDim);
+        require(modelDim % normNumGroups == 0, "norm_num_groups", normNumGroups, "divide model_dim = " + modelDim);
         requireProbability("dropout", dropout);
         requireProbability("attention_dropout", attentionDropout);
         requireProbability("hidden_dropout", hiddenDropout);
@@ -93,7 +89,27 @@ public record MegalodonConfig(
     /** The model of the enwik8 comparison: chunks of 256, 11,277,696 parameters. */
     public static MegalodonConfig enwik8() {
         return new MegalodonConfig(
-                256, 384, 6, 3, 192, 384, 1024, 8, 256, 32, 0, 0, 0, true, false, false, true, null, InitMode.BERT, false, 0,
+                256,
+                384,
+                6,
+                3,
+                192,
+                384,
+                1024,
+                8,
+                256,
+                32,
+                0,
+                0,
+                0,
+                true,
+                false,
+                false,
+                true,
+                null,
+                InitMode.BERT,
+                false,
+                0,
                 EmaChoice.AUTO);
     }
 

@@ -39,8 +39,8 @@ public final class Weights {
                 throw new IOException(file + ": tensor " + parameter.name() + " is missing");
             }
             if (!Arrays.equals(source.shape(name).toArray(), parameter.shape().toArray())) {
-                throw new IOException(file + ": tensor " + name + " has shape " + source.shape(name) + ", the config makes it "
-                        + parameter.shape());
+                throw new IOException(file + ": tensor " + name + " has shape " + source.shape(name)
+                        + ", the config makes it " + parameter.shape());
             }
         }
         // Only after all has been checked: a wrong file leaves the model as it was.
@@ -62,8 +62,8 @@ public final class Weights {
     private static Map<String, String> names(SafeTensors source, LanguageModel model) throws IOException {
         var all = source.names();
         boolean wrapped = model instanceof Megalodon && all.contains(WRAPPER + EMBEDDING);
-        UnaryOperator<String> strip = name ->
-                wrapped && name.startsWith(WRAPPER) ? name.substring(WRAPPER.length()) : name;
+        UnaryOperator<String> strip =
+                name -> wrapped && name.startsWith(WRAPPER) ? name.substring(WRAPPER.length()) : name;
         var names = new HashMap<String, String>();
         for (var name : all) {
             var parameter = strip.apply(name);

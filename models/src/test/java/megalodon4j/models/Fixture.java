@@ -14,8 +14,8 @@ public record Fixture(String name, Path folder, JsonNode json) {
     public static Fixture of(String name) {
         try {
             var folder = Path.of(Fixture.class
-                    .getResource("/fixtures/" + name + "/config.json")
-                    .toURI())
+                            .getResource("/fixtures/" + name + "/config.json")
+                            .toURI())
                     .getParent();
             return new Fixture(name, folder, JsonMapper.shared().readTree(folder.resolve("config.json")));
         } catch (URISyntaxException e) {

@@ -55,7 +55,11 @@ class ParityTest {
             tape.backward(loss);
         }
         for (var p : model.parameters()) {
-            assertClose("gradient of " + p.name(), want.floats("grad." + p.name()), p.grad().toArray(), 1e-3);
+            assertClose(
+                    "gradient of " + p.name(),
+                    want.floats("grad." + p.name()),
+                    p.grad().toArray(),
+                    1e-3);
         }
     }
 
@@ -86,7 +90,8 @@ class ParityTest {
             assertEquals(want.floats("adam.grad_norms")[step], norm, 1e-3 * norm, "norm of step " + step);
         }
         for (var p : model.parameters()) {
-            assertSteps(p.name(), want.floats("adam.param." + p.name()), p.value().toArray(), learningRate);
+            assertSteps(
+                    p.name(), want.floats("adam.param." + p.name()), p.value().toArray(), learningRate);
         }
     }
 
@@ -99,7 +104,8 @@ class ParityTest {
         var want = fixture.tensors("stream_chunked");
         var ids = Fixture.ints(want, "input_ids");
         var logits = want.floats("logits");
-        int batch = want.shape("input_ids").size(0), length = want.shape("input_ids").size(1);
+        int batch = want.shape("input_ids").size(0),
+                length = want.shape("input_ids").size(1);
         int vocabulary = model.config().numTokens(), at = 0;
         var got = new float[logits.length];
         var cache = model.newCache(batch);
@@ -108,7 +114,9 @@ class ParityTest {
                 int block = cache.nextBlock(end - at);
                 var tokens = columns(ids, batch, length, at, block);
                 try (var tape = Tape.inference(backend)) {
-                    var part = model.head(model.hidden(tape, tokens, batch, null, cache)).value().toArray();
+                    var part = model.head(model.hidden(tape, tokens, batch, null, cache))
+                            .value()
+                            .toArray();
                     for (int b = 0; b < batch; b++) {
                         System.arraycopy(
                                 part, b * block * vocabulary, got, (b * length + at) * vocabulary, block * vocabulary);

@@ -173,7 +173,12 @@ public abstract class Backend implements AutoCloseable {
      * @param y (…, N)
      */
     public final void linear(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {
-        require(x.columns() == w.columns(), "linear", "x %s does not fit w %s: last sizes must agree", x.shape(), w.shape());
+        require(
+                x.columns() == w.columns(),
+                "linear",
+                "x %s does not fit w %s: last sizes must agree",
+                x.shape(),
+                w.shape());
         require(
                 y.rows() == x.rows() && y.columns() == w.rows(),
                 "linear",
@@ -220,8 +225,7 @@ public abstract class Backend implements AutoCloseable {
         siluGradK(dy, a, b, da, db, da.fill(), db != null && db.fill());
     }
 
-    protected abstract void siluGradK(
-            Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB);
+    protected abstract void siluGradK(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB);
 
     // --- norms ------------------------------------------------------------------------------------------------------
 
@@ -253,7 +257,15 @@ public abstract class Backend implements AutoCloseable {
     }
 
     protected abstract void rmsNormGradK(
-            Tensor dy, Tensor x, Tensor gamma, float shift, Tensor rstd, Tensor dx, Tensor dgamma, boolean addX, boolean addGamma);
+            Tensor dy,
+            Tensor x,
+            Tensor gamma,
+            float shift,
+            Tensor rstd,
+            Tensor dx,
+            Tensor dgamma,
+            boolean addX,
+            boolean addGamma);
 
     /**
      * y = (x − mean(x)) / sqrt(var(x) + ε) · w + b, row by row (biased variance).
@@ -282,13 +294,21 @@ public abstract class Backend implements AutoCloseable {
     public final void layerNormGrad(
             Tensor dy, Tensor x, Tensor w, Tensor mean, Tensor rstd, Tensor dx, Tensor dw, Tensor db) {
         same("layerNormGrad", "dy", dy, "x", x);
-        layerNormGradK(
-                dy, x, w, mean, rstd, dx, dw, db, dx.fill(), dw != null && dw.fill(), db != null && db.fill());
+        layerNormGradK(dy, x, w, mean, rstd, dx, dw, db, dx.fill(), dw != null && dw.fill(), db != null && db.fill());
     }
 
     protected abstract void layerNormGradK(
-            Tensor dy, Tensor x, Tensor w, Tensor mean, Tensor rstd, Tensor dx, Tensor dw, Tensor db,
-            boolean addX, boolean addW, boolean addB);
+            Tensor dy,
+            Tensor x,
+            Tensor w,
+            Tensor mean,
+            Tensor rstd,
+            Tensor dx,
+            Tensor dw,
+            Tensor db,
+            boolean addX,
+            boolean addW,
+            boolean addB);
 
     /**
      * Timestep normalisation: a group norm whose statistics run over time. With g_t the mean of a group's features at t,
@@ -313,7 +333,16 @@ public abstract class Backend implements AutoCloseable {
      * @param rstd (B, L, G), receives 1 / sqrt(var_t + ε)
      */
     public final void timestepNorm(
-            Tensor x, Tensor mask, Tensor w, Tensor b, int groups, float eps, Tensor state, Tensor y, Tensor mean, Tensor rstd) {
+            Tensor x,
+            Tensor mask,
+            Tensor w,
+            Tensor b,
+            int groups,
+            float eps,
+            Tensor state,
+            Tensor y,
+            Tensor mean,
+            Tensor rstd) {
         Check.rank("timestepNorm", "x", x, 3);
         int batch = x.shape().size(0), length = x.shape().size(1);
         require(x.columns() % groups == 0, "timestepNorm", "%d groups do not divide %d features", groups, x.columns());
@@ -331,22 +360,66 @@ public abstract class Backend implements AutoCloseable {
     }
 
     protected abstract void timestepNormK(
-            Tensor x, Tensor mask, Tensor w, Tensor b, int groups, float eps, Tensor state, Tensor y, Tensor mean, Tensor rstd);
+            Tensor x,
+            Tensor mask,
+            Tensor w,
+            Tensor b,
+            int groups,
+            float eps,
+            Tensor state,
+            Tensor y,
+            Tensor mean,
+            Tensor rstd);
 
     /**
      * The gradients of {@link #timestepNorm} from a fresh state (0, 0, 1): through y_t directly, and through mean_t and var_t to all
      * earlier tokens. A variance at its floor of 1e-6 passes no gradient. dw and db are null where w and b are.
      */
     public final void timestepNormGrad(
-            Tensor dy, Tensor x, Tensor mask, Tensor w, int groups, float eps, Tensor mean, Tensor rstd, Tensor dx, Tensor dw, Tensor db) {
+            Tensor dy,
+            Tensor x,
+            Tensor mask,
+            Tensor w,
+            int groups,
+            float eps,
+            Tensor mean,
+            Tensor rstd,
+            Tensor dx,
+            Tensor dw,
+            Tensor db) {
         same("timestepNormGrad", "dy", dy, "x", x);
         timestepNormGradK(
-                dy, x, mask, w, groups, eps, mean, rstd, dx, dw, db, dx.fill(), dw != null && dw.fill(), db != null && db.fill());
+                dy,
+                x,
+                mask,
+                w,
+                groups,
+                eps,
+                mean,
+                rstd,
+                dx,
+                dw,
+                db,
+                dx.fill(),
+                dw != null && dw.fill(),
+                db != null && db.fill());
     }
 
     protected abstract void timestepNormGradK(
-            Tensor dy, Tensor x, Tensor mask, Tensor w, int groups, float eps, Tensor mean, Tensor rstd, Tensor dx, Tensor dw, Tensor db,
-            boolean addX, boolean addW, boolean addB);
+            Tensor dy,
+            Tensor x,
+            Tensor mask,
+            Tensor w,
+            int groups,
+            float eps,
+            Tensor mean,
+            Tensor rstd,
+            Tensor dx,
+            Tensor dw,
+            Tensor db,
+            boolean addX,
+            boolean addW,
+            boolean addB);
 
     // --- attention --------------------------------------------------------------------------------------------------
 
@@ -384,7 +457,16 @@ public abstract class Backend implements AutoCloseable {
      * @param rstd (B, L, H): receives 1 / sqrt(mean(z²) + ε)
      */
     public final void queryKey(
-            Tensor z, Tensor gamma, Tensor beta, Tensor cos, Tensor sin, int heads, float eps, Tensor q, Tensor k, Tensor rstd) {
+            Tensor z,
+            Tensor gamma,
+            Tensor beta,
+            Tensor cos,
+            Tensor sin,
+            int heads,
+            float eps,
+            Tensor q,
+            Tensor k,
+            Tensor rstd) {
         Check.rank("queryKey", "z", z, 3);
         Check.rope("queryKey", z.shape().size(1), z.columns(), heads, cos, sin);
         same("queryKey", "z", z, "q", q);
@@ -399,12 +481,30 @@ public abstract class Backend implements AutoCloseable {
     }
 
     protected abstract void queryKeyK(
-            Tensor z, Tensor gamma, Tensor beta, Tensor cos, Tensor sin, int heads, float eps, Tensor q, Tensor k, Tensor rstd);
+            Tensor z,
+            Tensor gamma,
+            Tensor beta,
+            Tensor cos,
+            Tensor sin,
+            int heads,
+            float eps,
+            Tensor q,
+            Tensor k,
+            Tensor rstd);
 
     /** The gradients of {@link #queryKey}. dq and dk are used as working memory: their contents are lost. */
     public final void queryKeyGrad(
-            Tensor dq, Tensor dk, Tensor z, Tensor gamma, Tensor cos, Tensor sin, int heads, Tensor rstd,
-            Tensor dz, Tensor dgamma, Tensor dbeta) {
+            Tensor dq,
+            Tensor dk,
+            Tensor z,
+            Tensor gamma,
+            Tensor cos,
+            Tensor sin,
+            int heads,
+            Tensor rstd,
+            Tensor dz,
+            Tensor dgamma,
+            Tensor dbeta) {
         same("queryKeyGrad", "dq", dq, "z", z);
         same("queryKeyGrad", "dk", dk, "z", z);
         fillWithZeros(dq);
@@ -414,8 +514,20 @@ public abstract class Backend implements AutoCloseable {
     }
 
     protected abstract void queryKeyGradK(
-            Tensor dq, Tensor dk, Tensor z, Tensor gamma, Tensor cos, Tensor sin, int heads, Tensor rstd,
-            Tensor dz, Tensor dgamma, Tensor dbeta, boolean addZ, boolean addGamma, boolean addBeta);
+            Tensor dq,
+            Tensor dk,
+            Tensor z,
+            Tensor gamma,
+            Tensor cos,
+            Tensor sin,
+            int heads,
+            Tensor rstd,
+            Tensor dz,
+            Tensor dgamma,
+            Tensor dbeta,
+            boolean addZ,
+            boolean addGamma,
+            boolean addBeta);
 
     /**
      * Causal softmax attention, o = softmax(scale · q kᵀ) v for every head, inside chunks.
@@ -435,7 +547,16 @@ public abstract class Backend implements AutoCloseable {
      * @param logSum (B, H, Lq): receives ln Σ e^score of each query, −∞ where it sees nothing; nullable
      */
     public final void attention(
-            Tensor q, Tensor k, Tensor v, int keys, Tensor mask, int heads, int chunk, float scale, Tensor o, Tensor logSum) {
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            int keys,
+            Tensor mask,
+            int heads,
+            int chunk,
+            float scale,
+            Tensor o,
+            Tensor logSum) {
         Check.attention("attention", q, k, v, keys, mask, heads, chunk);
         require(
                 o.rows() == q.rows() && o.columns() == v.columns(),
@@ -453,21 +574,54 @@ public abstract class Backend implements AutoCloseable {
     }
 
     protected abstract void attentionK(
-            Tensor q, Tensor k, Tensor v, int keys, Tensor mask, int heads, int chunk, float scale, Tensor o, Tensor logSum);
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            int keys,
+            Tensor mask,
+            int heads,
+            int chunk,
+            float scale,
+            Tensor o,
+            Tensor logSum);
 
     /** The gradients of {@link #attention} where C = Lk = Lq. dq, dk, dv are overwritten if blank, else added to. */
     public final void attentionGrad(
-            Tensor dO, Tensor q, Tensor k, Tensor v, Tensor mask, int heads, int chunk, float scale, Tensor o, Tensor logSum,
-            Tensor dq, Tensor dk, Tensor dv) {
+            Tensor dO,
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            Tensor mask,
+            int heads,
+            int chunk,
+            float scale,
+            Tensor o,
+            Tensor logSum,
+            Tensor dq,
+            Tensor dk,
+            Tensor dv) {
         Check.attention("attentionGrad", q, k, v, q.shape().size(1), mask, heads, chunk);
         same("attentionGrad", "dO", dO, "o", o);
-        attentionGradK(
-                dO, q, k, v, mask, heads, chunk, scale, o, logSum, dq, dk, dv, dq.fill(), dk.fill(), dv.fill());
+        attentionGradK(dO, q, k, v, mask, heads, chunk, scale, o, logSum, dq, dk, dv, dq.fill(), dk.fill(), dv.fill());
     }
 
     protected abstract void attentionGradK(
-            Tensor dO, Tensor q, Tensor k, Tensor v, Tensor mask, int heads, int chunk, float scale, Tensor o, Tensor logSum,
-            Tensor dq, Tensor dk, Tensor dv, boolean addQ, boolean addK, boolean addV);
+            Tensor dO,
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            Tensor mask,
+            int heads,
+            int chunk,
+            float scale,
+            Tensor o,
+            Tensor logSum,
+            Tensor dq,
+            Tensor dk,
+            Tensor dv,
+            boolean addQ,
+            boolean addK,
+            boolean addV);
 
     // --- complex EMA ------------------------------------------------------------------------------------------------
 
@@ -497,17 +651,47 @@ public abstract class Backend implements AutoCloseable {
 
     /** The gradients of {@link #emaCoefficients}. All five results are given. */
     public final void emaCoefficientsGrad(
-            Tensor dcoefficients, Tensor alpha, Tensor delta, Tensor theta,
-            Tensor dalpha, Tensor ddelta, Tensor dtheta, Tensor dgammaReal, Tensor dgammaImag) {
+            Tensor dcoefficients,
+            Tensor alpha,
+            Tensor delta,
+            Tensor theta,
+            Tensor dalpha,
+            Tensor ddelta,
+            Tensor dtheta,
+            Tensor dgammaReal,
+            Tensor dgammaImag) {
         emaCoefficientsGradK(
-                dcoefficients, alpha, delta, theta, dalpha, ddelta, dtheta, dgammaReal, dgammaImag,
-                dalpha.fill(), ddelta.fill(), dtheta.fill(), dgammaReal.fill(), dgammaImag.fill());
+                dcoefficients,
+                alpha,
+                delta,
+                theta,
+                dalpha,
+                ddelta,
+                dtheta,
+                dgammaReal,
+                dgammaImag,
+                dalpha.fill(),
+                ddelta.fill(),
+                dtheta.fill(),
+                dgammaReal.fill(),
+                dgammaImag.fill());
     }
 
     protected abstract void emaCoefficientsGradK(
-            Tensor dcoefficients, Tensor alpha, Tensor delta, Tensor theta,
-            Tensor dalpha, Tensor ddelta, Tensor dtheta, Tensor dgammaReal, Tensor dgammaImag,
-            boolean addAlpha, boolean addDelta, boolean addTheta, boolean addReal, boolean addImag);
+            Tensor dcoefficients,
+            Tensor alpha,
+            Tensor delta,
+            Tensor theta,
+            Tensor dalpha,
+            Tensor ddelta,
+            Tensor dtheta,
+            Tensor dgammaReal,
+            Tensor dgammaImag,
+            boolean addAlpha,
+            boolean addDelta,
+            boolean addTheta,
+            boolean addReal,
+            boolean addImag);
 
     /** How the complex EMA of a training step is evaluated; both agree up to rounding. */
     public enum EmaMethod {
@@ -544,18 +728,45 @@ public abstract class Backend implements AutoCloseable {
 
     /** The gradients of {@link #ema} from h = 0. */
     public final void emaGrad(
-            Tensor dy, Tensor x, Tensor mask, Tensor coefficients, Tensor omega, EmaMethod method,
-            Tensor dx, Tensor dcoefficients, Tensor domega) {
+            Tensor dy,
+            Tensor x,
+            Tensor mask,
+            Tensor coefficients,
+            Tensor omega,
+            EmaMethod method,
+            Tensor dx,
+            Tensor dcoefficients,
+            Tensor domega) {
         Check.ema("emaGrad", x, mask, coefficients, omega);
         same("emaGrad", "dy", dy, "x", x);
         emaGradK(
-                dy, x, mask, coefficients, omega, method, dx, dcoefficients, domega,
-                dx.fill(), dcoefficients.fill(), domega.fill());
+                dy,
+                x,
+                mask,
+                coefficients,
+                omega,
+                method,
+                dx,
+                dcoefficients,
+                domega,
+                dx.fill(),
+                dcoefficients.fill(),
+                domega.fill());
     }
 
     protected abstract void emaGradK(
-            Tensor dy, Tensor x, Tensor mask, Tensor coefficients, Tensor omega, EmaMethod method,
-            Tensor dx, Tensor dcoefficients, Tensor domega, boolean addX, boolean addCoefficients, boolean addOmega);
+            Tensor dy,
+            Tensor x,
+            Tensor mask,
+            Tensor coefficients,
+            Tensor omega,
+            EmaMethod method,
+            Tensor dx,
+            Tensor dcoefficients,
+            Tensor domega,
+            boolean addX,
+            boolean addCoefficients,
+            boolean addOmega);
 
     // --- tokens -----------------------------------------------------------------------------------------------------
 

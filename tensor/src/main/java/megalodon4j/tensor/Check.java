@@ -12,12 +12,13 @@ final class Check {
 
     static void same(String operation, String nameA, Tensor a, String nameB, Tensor b) {
         if (a.rows() != b.rows() || a.columns() != b.columns()) {
-            throw new IllegalArgumentException(
-                    operation + ": " + nameA + " " + a.shape() + " and " + nameB + " " + b.shape() + " must have the same shape");
+            throw new IllegalArgumentException(operation + ": " + nameA + " " + a.shape() + " and " + nameB + " "
+                    + b.shape() + " must have the same shape");
         }
         if (a.backend() != b.backend()) {
-            throw new IllegalArgumentException(operation + ": " + nameA + " is on " + a.backend().describe() + ", " + nameB
-                    + " on " + b.backend().describe());
+            throw new IllegalArgumentException(
+                    operation + ": " + nameA + " is on " + a.backend().describe() + ", " + nameB + " on "
+                            + b.backend().describe());
         }
     }
 
@@ -50,14 +51,17 @@ final class Check {
         elements(operation, "sin", sin, length * (columns / heads / 2));
     }
 
-    static void attention(
-            String operation, Tensor q, Tensor k, Tensor v, int keys, Tensor mask, int heads, int chunk) {
+    static void attention(String operation, Tensor q, Tensor k, Tensor v, int keys, Tensor mask, int heads, int chunk) {
         rank(operation, "q", q, 3);
         rank(operation, "k", k, 3);
         rank(operation, "v", v, 3);
-        int batch = q.shape().size(0), queries = q.shape().size(1), capacity = k.shape().size(1);
+        int batch = q.shape().size(0),
+                queries = q.shape().size(1),
+                capacity = k.shape().size(1);
         require(
-                k.shape().size(0) == batch && v.shape().size(0) == batch && v.shape().size(1) == capacity,
+                k.shape().size(0) == batch
+                        && v.shape().size(0) == batch
+                        && v.shape().size(1) == capacity,
                 operation,
                 "q %s, k %s and v %s do not belong together",
                 q.shape(),

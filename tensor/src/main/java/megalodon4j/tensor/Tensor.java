@@ -85,8 +85,8 @@ public final class Tensor {
      */
     public Tensor reshape(Shape other) {
         if (other.elements() != elements()) {
-            throw new IllegalArgumentException("reshape: " + shape + " has " + elements() + " elements, " + other + " has "
-                    + other.elements());
+            throw new IllegalArgumentException(
+                    "reshape: " + shape + " has " + elements() + " elements, " + other + " has " + other.elements());
         }
         return view(0, other);
     }
@@ -124,7 +124,8 @@ public final class Tensor {
     /** Fills the tensor from the host. */
     public Tensor set(float... elements) {
         if (elements.length != elements()) {
-            throw new IllegalArgumentException("set: " + shape + " takes " + elements() + " elements, got " + elements.length);
+            throw new IllegalArgumentException(
+                    "set: " + shape + " takes " + elements() + " elements, got " + elements.length);
         }
         fill();
         backend.upload(elements, this);

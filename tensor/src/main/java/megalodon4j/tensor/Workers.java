@@ -43,7 +43,10 @@ public final class Workers implements AutoCloseable {
         helpers = new Thread[count - 1];
         for (int i = 0; i < helpers.length; i++) {
             int worker = i + 1;
-            helpers[i] = Thread.ofPlatform().daemon().name("megalodon-worker-" + worker).start(() -> serve(worker));
+            helpers[i] = Thread.ofPlatform()
+                    .daemon()
+                    .name("megalodon-worker-" + worker)
+                    .start(() -> serve(worker));
         }
     }
 
@@ -69,14 +72,24 @@ public final class Workers implements AutoCloseable {
             LockSupport.unpark(helper);
         }
         work(task, items, 0);
-        while (busy.get() > 0) {
-            Thread.onSpinWait();
-        }
+        awaitHelpers();
         this.task = null;
         if (failure != null) {
             var thrown = failure;
             failure = null;
             throw thrown instanceof RuntimeException e ? e : new IllegalStateException(thrown);
+        }
+    }
+
+    private void awaitHelpers() {
+        long deadline = System.nanoTime() + SPIN_NANOS;
+        while (busy.get() > 0) {
+            if (System.nanoTime() < deadline) {
+                Thread.onSpinWait();
+            } else {
+                // A helper may be waiting for this very core.
+                Thread.yield();
+            }
         }
     }
 

@@ -1,31 +1,60 @@
 package megalodon4j.train;
 
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
 
-/** The command line: {@code megalodon COMMAND}. Exit codes: 0 done, 1 the job failed, 2 the command line is wrong. */
+/**
+ * The command line: {@code megalodon COMMAND}. Exit codes: 0 done, 1 the job failed, 2 the command line or config is
+ * wrong.
+ */
 @Command(
         name = "megalodon",
         mixinStandardHelpOptions = true,
         versionProvider = Main.Version.class,
-        description = "Trains and runs Llama and Megalodon language models.")
+        description = "Trains and runs Llama and Megalodon language models.",
+        subcommands = {
+            TrainCommand.class,
+            GenerateCommand.class,
+            ScoreCommand.class,
+            SummaryCommand.class,
+            DoctorCommand.class
+        })
 public final class Main implements Runnable {
     @Spec
     private CommandSpec spec;
 
+    @Option(names = "--verbose", scope = ScopeType.INHERIT, description = "Show the stack trace of an error.")
+    private boolean verbose;
+
     Main() {}
 
     public static void main(String... args) {
-        System.exit(commandLine().execute(args));
+        // Whatever the locale: models write UTF-8.
+        var out = new PrintWriter(new FileOutputStream(FileDescriptor.out), false, StandardCharsets.UTF_8);
+        var err = new PrintWriter(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8);
+        int exitCode = commandLine().setOut(out).setErr(err).execute(args);
+        out.flush();
+        err.flush();
+        System.exit(exitCode);
     }
 
     static CommandLine commandLine() {
-        return new CommandLine(new Main()).setParameterExceptionHandler(Main::explain);
+        var main = new Main();
+        return new CommandLine(main)
+                .setParameterExceptionHandler(Main::explain)
+                .setExecutionExceptionHandler((e, command, _) -> main.explain(e, command));
     }
 
     @Override
@@ -42,13 +71,38 @@ public final class Main implements Runnable {
         return CommandLine.ExitCode.USAGE;
     }
 
+    private int explain(Exception e, CommandLine command) {
+        command.getOut().flush();
+        var err = command.getErr();
+        var message = message(e).strip().replaceAll("\\s*\\R\\s*", " ");
+        err.println(command.getCommandSpec().qualifiedName() + ": " + message);
+        if (verbose) {
+            e.printStackTrace(err);
+        }
+        err.flush();
+        return e instanceof Failure failure ? failure.exitCode() : CommandLine.ExitCode.SOFTWARE;
+    }
+
+    private static String message(Exception e) {
+        return switch (e) {
+            case Failure _ -> e.getMessage();
+            case FileSystemException f -> f.getFile() + ": " + Failure.reason(f);
+            case IOException _ -> Failure.reason(e);
+            default -> "unexpected " + e + "; --verbose shows where";
+        };
+    }
+
     /** The module's version as the build recorded it. */
+    static String version() {
+        var module = Main.class.getModule().getDescriptor();
+        return module == null ? "(class path)" : module.rawVersion().orElse("(unknown)");
+    }
+
+    /** What {@code --version} prints. */
     static final class Version implements IVersionProvider {
         @Override
         public String[] getVersion() {
-            var module = Main.class.getModule().getDescriptor();
-            var version = module == null ? "(class path)" : module.rawVersion().orElse("(unknown)");
-            return new String[] {"megalodon4j " + version + ", Java " + Runtime.version()};
+            return new String[] {"megalodon4j " + version() + ", Java " + Runtime.version()};
         }
     }
 }

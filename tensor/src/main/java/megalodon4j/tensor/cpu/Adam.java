@@ -27,12 +27,22 @@ final class Adam {
         Blocks.elements(
                 workers,
                 p.elements(),
-                (i, end) -> step(step, rate, root, ps, po + i, gs, go + i, ms, mo + i, vs, vo + i, end - i));
+                (i, end, worker) -> step(step, rate, root, ps, po + i, gs, go + i, ms, mo + i, vs, vo + i, end - i));
     }
 
     private static void step(
-            AdamStep step, float rate, float root,
-            float[] p, int po, float[] grad, int go, float[] m, int mo, float[] v, int vo, int n) {
+            AdamStep step,
+            float rate,
+            float root,
+            float[] p,
+            int po,
+            float[] grad,
+            int go,
+            float[] m,
+            int mo,
+            float[] v,
+            int vo,
+            int n) {
         float beta1 = step.beta1(), beta2 = step.beta2(), rest1 = 1 - beta1, rest2 = 1 - beta2;
         float scale = step.gradScale(), decay = step.weightDecay(), eps = step.eps();
         int i = 0;
@@ -40,7 +50,9 @@ final class Adam {
             var weight = FloatVector.fromArray(SPECIES, p, po + i);
             var g = FloatVector.fromArray(SPECIES, grad, go + i).mul(scale).add(weight.mul(decay));
             var first = FloatVector.fromArray(SPECIES, m, mo + i).mul(beta1).add(g.mul(rest1));
-            var second = FloatVector.fromArray(SPECIES, v, vo + i).mul(beta2).add(g.mul(g).mul(rest2));
+            var second = FloatVector.fromArray(SPECIES, v, vo + i)
+                    .mul(beta2)
+                    .add(g.mul(g).mul(rest2));
             first.intoArray(m, mo + i);
             second.intoArray(v, vo + i);
             weight.sub(first.mul(rate).div(second.sqrt().mul(root).add(eps))).intoArray(p, po + i);

@@ -43,7 +43,16 @@ final class Attention {
     }
 
     void forward(
-            Tensor q, Tensor k, Tensor v, int keys, Tensor mask, int heads, int chunk, float scale, Tensor o, Tensor logSum) {
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            int keys,
+            Tensor mask,
+            int heads,
+            int chunk,
+            float scale,
+            Tensor o,
+            Tensor logSum) {
         var s = new Layout(q, k, v, keys, heads, chunk);
         workers.run(q.shape().size(0) * heads * s.chunks, (item, worker) -> {
             int b = item / s.chunks / heads, h = item / s.chunks % heads, first = item % s.chunks * s.chunk;
@@ -55,12 +64,24 @@ final class Attention {
 
     // Keys [first, first + count) and queries [qFirst, qFirst + qCount) of one sequence and head.
     private void forward(
-            Layout s, int b, int h, int first, int count, int qFirst, int qCount,
-            Tensor q, Tensor k, Tensor v, Tensor mask, float scale, Tensor o, Tensor logSum, int worker) {
+            Layout s,
+            int b,
+            int h,
+            int first,
+            int count,
+            int qFirst,
+            int qCount,
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            Tensor mask,
+            float scale,
+            Tensor o,
+            Tensor logSum,
+            int worker) {
         int d = s.d, e = s.e, qWidth = s.heads * d, vWidth = s.heads * e;
         int kPanels = Gemm.panels(count, Gemm.MR) * Gemm.MR * d, vPanels = Gemm.panels(e, Gemm.MR) * Gemm.MR * count;
-        var w = scratch.of(
-                worker, Gemm.EDGE + kPanels + vPanels + (d + count + e + 3) * NR + NR * e + 6 * Pack.SLACK);
+        var w = scratch.of(worker, Gemm.EDGE + kPanels + vPanels + (d + count + e + 3) * NR + NR * e + 6 * Pack.SLACK);
         int kAt = Gemm.EDGE, vAt = kAt + kPanels + Pack.SLACK, qAt = vAt + vPanels + Pack.SLACK;
         int scores = qAt + d * NR + Pack.SLACK, out = scores + count * NR + Pack.SLACK, sums = out + e * NR;
         int rows = sums + 3 * NR;
@@ -80,7 +101,20 @@ final class Attention {
             // Vᵀ is packed to the depth of all keys: each panel's first rows are the visible ones.
             for (int r = 0; r < e; r += Gemm.MR) {
                 Gemm.multiply(
-                        Math.min(Gemm.MR, e - r), NR, visible, w, vAt + r * count, w, scores, 0, w, out + r * NR, NR, false, w, 0);
+                        Math.min(Gemm.MR, e - r),
+                        NR,
+                        visible,
+                        w,
+                        vAt + r * count,
+                        w,
+                        scores,
+                        0,
+                        w,
+                        out + r * NR,
+                        NR,
+                        false,
+                        w,
+                        0);
             }
             Softmax.scaleColumns(e, w, out, sums + NR);
             Pack.transposeRows(w, out, NR, e, width, w, rows, e);
@@ -104,34 +138,74 @@ final class Attention {
     }
 
     void backward(
-            Tensor dO, Tensor q, Tensor k, Tensor v, Tensor mask, int heads, int chunk, float scale, Tensor o, Tensor logSum,
-            Tensor dq, Tensor dk, Tensor dv, boolean addQ, boolean addK, boolean addV) {
+            Tensor dO,
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            Tensor mask,
+            int heads,
+            int chunk,
+            float scale,
+            Tensor o,
+            Tensor logSum,
+            Tensor dq,
+            Tensor dk,
+            Tensor dv,
+            boolean addQ,
+            boolean addK,
+            boolean addV) {
         var s = new Layout(q, k, v, q.shape().size(1), heads, chunk);
         workers.run(q.shape().size(0) * heads * s.chunks, (item, worker) -> {
             int b = item / s.chunks / heads, h = item / s.chunks % heads, first = item % s.chunks * s.chunk;
             int count = Math.min(s.chunk, s.keys - first);
-            backward(
-                    s, b, h, first, count, dO, q, k, v, mask, scale, o, logSum, dq, dk, dv, addQ, addK, addV, worker);
+            backward(s, b, h, first, count, dO, q, k, v, mask, scale, o, logSum, dq, dk, dv, addQ, addK, addV, worker);
         });
     }
 
     private void backward(
-            Layout s, int b, int h, int first, int count, Tensor dO, Tensor q, Tensor k, Tensor v, Tensor mask, float scale,
-            Tensor o, Tensor logSum, Tensor dq, Tensor dk, Tensor dv, boolean addQ, boolean addK, boolean addV, int worker) {
+            Layout s,
+            int b,
+            int h,
+            int first,
+            int count,
+            Tensor dO,
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            Tensor mask,
+            float scale,
+            Tensor o,
+            Tensor logSum,
+            Tensor dq,
+            Tensor dk,
+            Tensor dv,
+            boolean addQ,
+            boolean addK,
+            boolean addV,
+            int worker) {
         int d = s.d, e = s.e, qWidth = s.heads * d, vWidth = s.heads * e;
         int rowPanels = Gemm.panels(count, Gemm.MR) * Gemm.MR;
         int dPanels = Gemm.panels(d, Gemm.MR) * Gemm.MR, ePanels = Gemm.panels(e, Gemm.MR) * Gemm.MR;
         int dColumns = Gemm.panels(d, NR) * NR;
         int slack = Pack.SLACK;
-        int floats = Gemm.EDGE + rowPanels * (d + e) + (dPanels + ePanels) * count + 2 * count * NR
-                + rowPanels * NR + NR * (2 * (d + e) + dColumns) + 2 * NR * Math.max(d, e) + count + 12 * slack;
+        int floats = Gemm.EDGE
+                + rowPanels * (d + e)
+                + (dPanels + ePanels) * count
+                + 2 * count * NR
+                + rowPanels * NR
+                + NR * (2 * (d + e) + dColumns)
+                + 2 * NR * Math.max(d, e)
+                + count
+                + 12 * slack;
         var w = scratch.of(worker, floats);
         int qAt = Gemm.EDGE, oAt = qAt + rowPanels * d + slack; // Q and dO, rows in panels
         int qtAt = oAt + rowPanels * e + slack, otAt = qtAt + dPanels * count + slack; // Qᵀ and dOᵀ
         int scores = otAt + ePanels * count + slack, dScores = scores + count * NR + slack; // P and dS
         int dsAt = dScores + count * NR + slack; // dS, rows in panels
         int ktAt = dsAt + rowPanels * NR + slack, vtAt = ktAt + d * NR + slack, kAt = vtAt + e * NR + slack;
-        int out = kAt + dColumns * NR + slack, rows = out + NR * Math.max(d, e), delta = rows + NR * Math.max(d, e) + slack;
+        int out = kAt + dColumns * NR + slack,
+                rows = out + NR * Math.max(d, e),
+                delta = rows + NR * Math.max(d, e) + slack;
         int token = b * s.queries + first;
         int qFrom = token * qWidth + h * d, vFrom = token * vWidth + h * e;
         int sumsFrom = offset(logSum) + (b * s.heads + h) * s.queries + first;
@@ -140,8 +214,7 @@ final class Attention {
         Gemm.packA(false, data(dO), dO.offset() + vFrom, vWidth, count, e, w, oAt);
         Gemm.packA(true, data(q), q.offset() + qFrom, qWidth, d, count, w, qtAt);
         Gemm.packA(true, data(dO), dO.offset() + vFrom, vWidth, e, count, w, otAt);
-        Softmax.rowDots(
-                count, e, data(dO), dO.offset() + vFrom, data(o), o.offset() + vFrom, vWidth, w, delta);
+        Softmax.rowDots(count, e, data(dO), dO.offset() + vFrom, data(o), o.offset() + vFrom, vWidth, w, delta);
         for (int j = 0; j < count; j += NR) {
             int width = Math.min(NR, count - j);
             // Queries before the tile of the block's first key see none of it.
@@ -152,8 +225,18 @@ final class Attention {
             Gemm.multiply(seen, NR, d, w, qAt + skip * d, w, ktAt, 0, w, scores, NR, false, w, 0);
             Gemm.multiply(seen, NR, e, w, oAt + skip * e, w, vtAt, 0, w, dScores, NR, false, w, 0);
             Softmax.gradient(
-                    seen, skip - j, width, scale, data(mask), offset(mask) + token + j,
-                    data(logSum), sumsFrom + skip, w, delta + skip, scores, dScores);
+                    seen,
+                    skip - j,
+                    width,
+                    scale,
+                    data(mask),
+                    offset(mask) + token + j,
+                    data(logSum),
+                    sumsFrom + skip,
+                    w,
+                    delta + skip,
+                    scores,
+                    dScores);
 
             transposedProduct(e, seen, w, otAt, count, skip, scores, out);
             Pack.transposeRows(w, out, NR, e, width, w, rows, e);
@@ -167,18 +250,43 @@ final class Attention {
             }
             Gemm.packA(false, w, dScores, NR, seen, width, w, dsAt);
             Gemm.multiply(
-                    seen, d, width, w, dsAt, w, kAt, width * NR,
-                    data(dq), dq.offset() + qFrom + skip * qWidth, qWidth, addQ || j > 0, w, 0);
+                    seen,
+                    d,
+                    width,
+                    w,
+                    dsAt,
+                    w,
+                    kAt,
+                    width * NR,
+                    data(dq),
+                    dq.offset() + qFrom + skip * qWidth,
+                    qWidth,
+                    addQ || j > 0,
+                    w,
+                    0);
         }
     }
 
-    // out[n][NR] = Aᵀ[n × seen] · scores[seen][NR], A packed to the depth of all queries, of which the first `skip` are left out.
+    // out[n][NR] = Aᵀ[n × seen] · scores[seen][NR], A packed to the depth of all queries, of which the first `skip` are
+    // left out.
     private static void transposedProduct(
             int n, int seen, float[] w, int at, int depth, int skip, int scores, int out) {
         for (int r = 0; r < n; r += Gemm.MR) {
             Gemm.multiply(
-                    Math.min(Gemm.MR, n - r), NR, seen, w, at + r * depth + skip * Gemm.MR, w, scores, 0, w, out + r * NR, NR, false,
-                    w, 0);
+                    Math.min(Gemm.MR, n - r),
+                    NR,
+                    seen,
+                    w,
+                    at + r * depth + skip * Gemm.MR,
+                    w,
+                    scores,
+                    0,
+                    w,
+                    out + r * NR,
+                    NR,
+                    false,
+                    w,
+                    0);
         }
     }
 

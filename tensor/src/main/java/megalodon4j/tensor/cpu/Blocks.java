@@ -16,8 +16,8 @@ final class Blocks {
     /** The body of a loop. */
     @FunctionalInterface
     interface Body {
-        /** Computes [from, to). */
-        void run(int from, int to);
+        /** Computes [from, to); {@code worker} as in {@link Workers.Task}. */
+        void run(int from, int to, int worker);
     }
 
     private Blocks() {}
@@ -34,7 +34,7 @@ final class Blocks {
     static void run(Workers workers, int n, int size, Body body) {
         workers.run(count(n, size), (block, worker) -> {
             int from = block * size;
-            body.run(from, from + Math.min(size, n - from));
+            body.run(from, from + Math.min(size, n - from), worker);
         });
     }
 

@@ -10,7 +10,7 @@ import megalodon4j.tensor.Workers;
  *
  * <pre>
  * sums.start(result, rows);
- * Blocks.rows(workers, rows, (from, to) -> {
+ * Blocks.rows(workers, rows, (from, to, worker) -> {
  *     int at = sums.open(from);
  *     … add rows [from, to) to sums.partial[at …]
  * });
@@ -63,7 +63,7 @@ final class ColumnSums {
         }
         float[] out = CpuStorage.data(result);
         int outAt = CpuStorage.offset(result);
-        Blocks.run(workers, columns, STRIP, (from, to) -> {
+        Blocks.run(workers, columns, STRIP, (from, to, worker) -> {
             for (int block = 1; block < blocks; block++) {
                 Elementwise.add(1, partial, block * columns + from, partial, from, to - from, true);
             }

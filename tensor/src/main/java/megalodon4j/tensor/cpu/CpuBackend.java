@@ -93,7 +93,8 @@ public final class CpuBackend extends Backend {
     }
 
     @Override
-    protected void matmulK(boolean transposeA, boolean transposeB, int m, int n, int k, Tensor a, Tensor b, Tensor c, boolean add) {
+    protected void matmulK(
+            boolean transposeA, boolean transposeB, int m, int n, int k, Tensor a, Tensor b, Tensor c, boolean add) {
         matmul.matmul(transposeA, transposeB, m, n, k, a, b, c, add);
     }
 
@@ -123,7 +124,16 @@ public final class CpuBackend extends Backend {
     }
 
     @Override
-    protected void rmsNormGradK(Tensor dy, Tensor x, Tensor gamma, float shift, Tensor rstd, Tensor dx, Tensor dgamma, boolean addX, boolean addGamma) {
+    protected void rmsNormGradK(
+            Tensor dy,
+            Tensor x,
+            Tensor gamma,
+            float shift,
+            Tensor rstd,
+            Tensor dx,
+            Tensor dgamma,
+            boolean addX,
+            boolean addGamma) {
         norms.rmsNormGrad(dy, x, gamma, shift, rstd, dx, dgamma, addX, addGamma);
     }
 
@@ -133,17 +143,52 @@ public final class CpuBackend extends Backend {
     }
 
     @Override
-    protected void layerNormGradK(Tensor dy, Tensor x, Tensor w, Tensor mean, Tensor rstd, Tensor dx, Tensor dw, Tensor db, boolean addX, boolean addW, boolean addB) {
+    protected void layerNormGradK(
+            Tensor dy,
+            Tensor x,
+            Tensor w,
+            Tensor mean,
+            Tensor rstd,
+            Tensor dx,
+            Tensor dw,
+            Tensor db,
+            boolean addX,
+            boolean addW,
+            boolean addB) {
         norms.layerNormGrad(dy, x, w, mean, rstd, dx, dw, db, addX, addW, addB);
     }
 
     @Override
-    protected void timestepNormK(Tensor x, Tensor mask, Tensor w, Tensor b, int groups, float eps, Tensor state, Tensor y, Tensor mean, Tensor rstd) {
+    protected void timestepNormK(
+            Tensor x,
+            Tensor mask,
+            Tensor w,
+            Tensor b,
+            int groups,
+            float eps,
+            Tensor state,
+            Tensor y,
+            Tensor mean,
+            Tensor rstd) {
         timestepNorm.forward(x, mask, w, b, groups, eps, state, y, mean, rstd);
     }
 
     @Override
-    protected void timestepNormGradK(Tensor dy, Tensor x, Tensor mask, Tensor w, int groups, float eps, Tensor mean, Tensor rstd, Tensor dx, Tensor dw, Tensor db, boolean addX, boolean addW, boolean addB) {
+    protected void timestepNormGradK(
+            Tensor dy,
+            Tensor x,
+            Tensor mask,
+            Tensor w,
+            int groups,
+            float eps,
+            Tensor mean,
+            Tensor rstd,
+            Tensor dx,
+            Tensor dw,
+            Tensor db,
+            boolean addX,
+            boolean addW,
+            boolean addB) {
         timestepNorm.backward(dy, x, mask, w, groups, eps, mean, rstd, dx, dw, db, addX, addW, addB);
     }
 
@@ -153,43 +198,136 @@ public final class CpuBackend extends Backend {
     }
 
     @Override
-    protected void queryKeyK(Tensor z, Tensor gamma, Tensor beta, Tensor cos, Tensor sin, int heads, float eps, Tensor q, Tensor k, Tensor rstd) {
+    protected void queryKeyK(
+            Tensor z,
+            Tensor gamma,
+            Tensor beta,
+            Tensor cos,
+            Tensor sin,
+            int heads,
+            float eps,
+            Tensor q,
+            Tensor k,
+            Tensor rstd) {
         rotary.queryKey(z, gamma, beta, cos, sin, heads, eps, q, k, rstd);
     }
 
     @Override
-    protected void queryKeyGradK(Tensor dq, Tensor dk, Tensor z, Tensor gamma, Tensor cos, Tensor sin, int heads, Tensor rstd, Tensor dz, Tensor dgamma, Tensor dbeta, boolean addZ, boolean addGamma, boolean addBeta) {
+    protected void queryKeyGradK(
+            Tensor dq,
+            Tensor dk,
+            Tensor z,
+            Tensor gamma,
+            Tensor cos,
+            Tensor sin,
+            int heads,
+            Tensor rstd,
+            Tensor dz,
+            Tensor dgamma,
+            Tensor dbeta,
+            boolean addZ,
+            boolean addGamma,
+            boolean addBeta) {
         rotary.queryKeyGrad(dq, dk, z, gamma, cos, sin, heads, rstd, dz, dgamma, dbeta, addZ, addGamma, addBeta);
     }
 
     @Override
-    protected void attentionK(Tensor q, Tensor k, Tensor v, int keys, Tensor mask, int heads, int chunk, float scale, Tensor o, Tensor logSum) {
+    protected void attentionK(
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            int keys,
+            Tensor mask,
+            int heads,
+            int chunk,
+            float scale,
+            Tensor o,
+            Tensor logSum) {
         attention.forward(q, k, v, keys, mask, heads, chunk, scale, o, logSum);
     }
 
     @Override
-    protected void attentionGradK(Tensor dO, Tensor q, Tensor k, Tensor v, Tensor mask, int heads, int chunk, float scale, Tensor o, Tensor logSum, Tensor dq, Tensor dk, Tensor dv, boolean addQ, boolean addK, boolean addV) {
+    protected void attentionGradK(
+            Tensor dO,
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            Tensor mask,
+            int heads,
+            int chunk,
+            float scale,
+            Tensor o,
+            Tensor logSum,
+            Tensor dq,
+            Tensor dk,
+            Tensor dv,
+            boolean addQ,
+            boolean addK,
+            boolean addV) {
         attention.backward(dO, q, k, v, mask, heads, chunk, scale, o, logSum, dq, dk, dv, addQ, addK, addV);
     }
 
     @Override
-    protected void emaCoefficientsK(Tensor alpha, Tensor delta, Tensor theta, Tensor gammaReal, Tensor gammaImag, Tensor coefficients) {
+    protected void emaCoefficientsK(
+            Tensor alpha, Tensor delta, Tensor theta, Tensor gammaReal, Tensor gammaImag, Tensor coefficients) {
         emaCoefficients.forward(alpha, delta, theta, gammaReal, gammaImag, coefficients);
     }
 
     @Override
-    protected void emaCoefficientsGradK(Tensor dcoefficients, Tensor alpha, Tensor delta, Tensor theta, Tensor dalpha, Tensor ddelta, Tensor dtheta, Tensor dgammaReal, Tensor dgammaImag, boolean addAlpha, boolean addDelta, boolean addTheta, boolean addReal, boolean addImag) {
-        emaCoefficients.backward(dcoefficients, alpha, delta, theta, dalpha, ddelta, dtheta, dgammaReal, dgammaImag, addAlpha, addDelta, addTheta, addReal, addImag);
+    protected void emaCoefficientsGradK(
+            Tensor dcoefficients,
+            Tensor alpha,
+            Tensor delta,
+            Tensor theta,
+            Tensor dalpha,
+            Tensor ddelta,
+            Tensor dtheta,
+            Tensor dgammaReal,
+            Tensor dgammaImag,
+            boolean addAlpha,
+            boolean addDelta,
+            boolean addTheta,
+            boolean addReal,
+            boolean addImag) {
+        emaCoefficients.backward(
+                dcoefficients,
+                alpha,
+                delta,
+                theta,
+                dalpha,
+                ddelta,
+                dtheta,
+                dgammaReal,
+                dgammaImag,
+                addAlpha,
+                addDelta,
+                addTheta,
+                addReal,
+                addImag);
     }
 
     @Override
-    protected void emaK(Tensor x, Tensor mask, Tensor coefficients, Tensor omega, Tensor state, EmaMethod method, Tensor y) {
+    protected void emaK(
+            Tensor x, Tensor mask, Tensor coefficients, Tensor omega, Tensor state, EmaMethod method, Tensor y) {
         ema.forward(x, mask, coefficients, omega, state, method, y);
     }
 
     @Override
-    protected void emaGradK(Tensor dy, Tensor x, Tensor mask, Tensor coefficients, Tensor omega, EmaMethod method, Tensor dx, Tensor dcoefficients, Tensor domega, boolean addX, boolean addCoefficients, boolean addOmega) {
-        ema.backward(dy, x, mask, coefficients, omega, method, dx, dcoefficients, domega, addX, addCoefficients, addOmega);
+    protected void emaGradK(
+            Tensor dy,
+            Tensor x,
+            Tensor mask,
+            Tensor coefficients,
+            Tensor omega,
+            EmaMethod method,
+            Tensor dx,
+            Tensor dcoefficients,
+            Tensor domega,
+            boolean addX,
+            boolean addCoefficients,
+            boolean addOmega) {
+        ema.backward(
+                dy, x, mask, coefficients, omega, method, dx, dcoefficients, domega, addX, addCoefficients, addOmega);
     }
 
     @Override

@@ -21,26 +21,25 @@ final class Elementwise {
     void copy(Tensor from, Tensor to) {
         float[] a = data(from), b = data(to);
         int ao = offset(from), bo = offset(to);
-        Blocks.elements(workers, to.elements(), (i, end) -> System.arraycopy(a, ao + i, b, bo + i, end - i));
+        Blocks.elements(workers, to.elements(), (i, end, worker) -> System.arraycopy(a, ao + i, b, bo + i, end - i));
     }
 
     void zero(Tensor x) {
         float[] a = data(x);
         int ao = offset(x);
-        Blocks.elements(workers, x.elements(), (i, end) -> Arrays.fill(a, ao + i, ao + end, 0));
+        Blocks.elements(workers, x.elements(), (i, end, worker) -> Arrays.fill(a, ao + i, ao + end, 0));
     }
 
     void add(float scale, Tensor x, Tensor y, boolean add) {
         float[] a = data(x), b = data(y);
         int ao = offset(x), bo = offset(y);
-        Blocks.elements(workers, y.elements(), (i, end) -> add(scale, a, ao + i, b, bo + i, end - i, add));
+        Blocks.elements(workers, y.elements(), (i, end, worker) -> add(scale, a, ao + i, b, bo + i, end - i, add));
     }
 
     void multiply(Tensor x, Tensor y, Tensor z, boolean add) {
         float[] a = data(x), b = data(y), c = data(z);
         int ao = offset(x), bo = offset(y), co = offset(z);
-        Blocks.elements(
-                workers, z.elements(), (i, end) -> multiply(a, ao + i, b, bo + i, c, co + i, end - i, add));
+        Blocks.elements(workers, z.elements(), (i, end, worker) -> multiply(a, ao + i, b, bo + i, c, co + i, end - i, add));
     }
 
     /** y (+)= scale · x. */
@@ -48,8 +47,8 @@ final class Elementwise {
         var factor = FloatVector.broadcast(SPECIES, scale);
         int i = 0;
         for (; i <= n - W; i += W) {
-            var a = FloatVector.fromArray(SPECIES, x, xo + i);
-            var sum = add ? Lanes.fma(a, factor, FloatVector.fromArray(SPECIES, y, yo + i)) : a.mul(factor);
+            var product = FloatVector.fromArray(SPECIES, x, xo + i).mul(factor);
+            var sum = add ? product.add(FloatVector.fromArray(SPECIES, y, yo + i)) : product;
             sum.intoArray(y, yo + i);
         }
         for (; i < n; i++) {
@@ -62,9 +61,8 @@ final class Elementwise {
     static void multiply(float[] x, int xo, float[] y, int yo, float[] z, int zo, int n, boolean add) {
         int i = 0;
         for (; i <= n - W; i += W) {
-            var a = FloatVector.fromArray(SPECIES, x, xo + i);
-            var b = FloatVector.fromArray(SPECIES, y, yo + i);
-            var sum = add ? Lanes.fma(a, b, FloatVector.fromArray(SPECIES, z, zo + i)) : a.mul(b);
+            var product = FloatVector.fromArray(SPECIES, x, xo + i).mul(FloatVector.fromArray(SPECIES, y, yo + i));
+            var sum = add ? product.add(FloatVector.fromArray(SPECIES, z, zo + i)) : product;
             sum.intoArray(z, zo + i);
         }
         for (; i < n; i++) {

@@ -18,16 +18,17 @@ import megalodon4j.tensor.Workers;
 final class Ema {
     private final Workers workers;
     private final WorkerScratch scratch;
+    private final EmaScan[] scans;
     private final EmaFft fft;
 
     Ema(Workers workers) {
         this.workers = workers;
         this.scratch = new WorkerScratch(workers);
+        this.scans = new EmaScan[workers.count()];
         this.fft = new EmaFft(workers);
     }
 
-    void forward(
-            Tensor x, Tensor mask, Tensor coefficients, Tensor omega, Tensor state, EmaMethod method, Tensor y) {
+    void forward(Tensor x, Tensor mask, Tensor coefficients, Tensor omega, Tensor state, EmaMethod method, Tensor y) {
         if (method == EmaMethod.FFT) {
             fft.forward(x, mask, coefficients, omega, y);
             return;
@@ -36,7 +37,7 @@ final class Ema {
         int states = coefficients.shape().size(1), blocks = Gemm.panels(channels, W);
         workers.run(batch * blocks, (item, worker) -> {
             int b = item / blocks, d = item % blocks * W, width = Math.min(W, channels - d);
-            var s = new EmaScan(states, scratch.of(worker, EmaScan.floats(states, 0)));
+            var s = scan(worker, states, 0);
             s.loadCoefficients(data(coefficients), coefficients.offset() + d, channels, width);
             s.loadVector(data(omega), omega.offset() + d, width, s.omega);
             int stateAt = offset(state) + b * 2 * states * channels + d;
@@ -53,12 +54,29 @@ final class Ema {
         });
     }
 
+    private EmaScan scan(int worker, int states, int segments) {
+        var memory = scratch.of(worker, EmaScan.floats(states, segments));
+        if (scans[worker] == null || !scans[worker].fits(states, memory)) {
+            scans[worker] = new EmaScan(states, memory);
+        }
+        return scans[worker];
+    }
+
     void backward(
-            Tensor dy, Tensor x, Tensor mask, Tensor coefficients, Tensor omega, EmaMethod method,
-            Tensor dx, Tensor dcoefficients, Tensor domega, boolean addX, boolean addCoefficients, boolean addOmega) {
+            Tensor dy,
+            Tensor x,
+            Tensor mask,
+            Tensor coefficients,
+            Tensor omega,
+            EmaMethod method,
+            Tensor dx,
+            Tensor dcoefficients,
+            Tensor domega,
+            boolean addX,
+            boolean addCoefficients,
+            boolean addOmega) {
         if (method == EmaMethod.FFT) {
-            fft.backward(
-                    dy, x, mask, coefficients, omega, dx, dcoefficients, domega, addX, addCoefficients, addOmega);
+            fft.backward(dy, x, mask, coefficients, omega, dx, dcoefficients, domega, addX, addCoefficients, addOmega);
             return;
         }
         int batch = x.shape().size(0), length = x.shape().size(1), channels = x.columns();
@@ -66,7 +84,7 @@ final class Ema {
         // All sequences of a channel in one item: its gradients are sums over them.
         workers.run(Gemm.panels(channels, W), (item, worker) -> {
             int d = item * W, width = Math.min(W, channels - d);
-            var s = new EmaScan(states, scratch.of(worker, EmaScan.floats(states, segments)));
+            var s = scan(worker, states, segments);
             s.loadCoefficients(data(coefficients), coefficients.offset() + d, channels, width);
             s.loadVector(data(omega), omega.offset() + d, width, s.omega);
             s.clearGradients();

@@ -16,8 +16,7 @@ final class EmaCoefficients {
         this.workers = workers;
     }
 
-    void forward(
-            Tensor alpha, Tensor delta, Tensor theta, Tensor gammaReal, Tensor gammaImag, Tensor coefficients) {
+    void forward(Tensor alpha, Tensor delta, Tensor theta, Tensor gammaReal, Tensor gammaImag, Tensor coefficients) {
         int channels = theta.elements(), states = alpha.elements() / channels, size = states * channels;
         float[] c = data(coefficients);
         double scale = Math.sqrt(1.0 / states);
@@ -38,9 +37,20 @@ final class EmaCoefficients {
     }
 
     void backward(
-            Tensor dcoefficients, Tensor alpha, Tensor delta, Tensor theta,
-            Tensor dalpha, Tensor ddelta, Tensor dtheta, Tensor dgammaReal, Tensor dgammaImag,
-            boolean addAlpha, boolean addDelta, boolean addTheta, boolean addReal, boolean addImag) {
+            Tensor dcoefficients,
+            Tensor alpha,
+            Tensor delta,
+            Tensor theta,
+            Tensor dalpha,
+            Tensor ddelta,
+            Tensor dtheta,
+            Tensor dgammaReal,
+            Tensor dgammaImag,
+            boolean addAlpha,
+            boolean addDelta,
+            boolean addTheta,
+            boolean addReal,
+            boolean addImag) {
         int channels = theta.elements(), states = alpha.elements() / channels, size = states * channels;
         double scale = Math.sqrt(1.0 / states);
         workers.run(Gemm.panels(channels, BLOCK), (item, _) -> {
@@ -48,7 +58,10 @@ final class EmaCoefficients {
                 double t = sigmoid(get(theta, d)), angle = t * 2 * Math.PI / states, dAngle = 0;
                 for (int n = 0; n < states; n++) {
                     int i = d * states + n, at = n * channels + d;
-                    double a = sigmoid(get(alpha, i)), b = sigmoid(get(delta, i)), radius = 1 - a * b, phi = (n + 1) * angle;
+                    double a = sigmoid(get(alpha, i)),
+                            b = sigmoid(get(delta, i)),
+                            radius = 1 - a * b,
+                            phi = (n + 1) * angle;
                     double dqr = get(dcoefficients, at + size), dqi = get(dcoefficients, at + 2 * size);
                     double dRadius = dqr * Math.cos(phi) + dqi * Math.sin(phi);
                     dAngle += (n + 1) * radius * (dqi * Math.cos(phi) - dqr * Math.sin(phi));

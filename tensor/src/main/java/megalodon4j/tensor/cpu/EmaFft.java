@@ -55,8 +55,17 @@ final class EmaFft {
     }
 
     void backward(
-            Tensor dy, Tensor x, Tensor mask, Tensor coefficients, Tensor omega, Tensor dx, Tensor dcoefficients,
-            Tensor domega, boolean addX, boolean addCoefficients, boolean addOmega) {
+            Tensor dy,
+            Tensor x,
+            Tensor mask,
+            Tensor coefficients,
+            Tensor omega,
+            Tensor dx,
+            Tensor dcoefficients,
+            Tensor domega,
+            boolean addX,
+            boolean addCoefficients,
+            boolean addOmega) {
         int batch = x.shape().size(0), length = x.shape().size(1), channels = x.columns();
         var f = fft(length);
         int n = f.length();

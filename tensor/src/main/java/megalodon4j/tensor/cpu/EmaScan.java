@@ -47,6 +47,11 @@ final class EmaScan {
         saved = domega + W;
     }
 
+    /** Whether this is a scan of so many states in that memory. */
+    boolean fits(int states, float[] memory) {
+        return this.states == states && w == memory;
+    }
+
     static int floats(int states, int segments) {
         return W * (14 * states + 2 * (SEGMENT + 1) + 4 * SEGMENT + 2 + 2 * states * segments);
     }
@@ -120,7 +125,8 @@ final class EmaScan {
         hi.intoArray(w, state + W);
     }
 
-    // With (a, b) = ∂L/∂(Re h, Im h): a_t = Re γ dy_t + Re q a_{t+1} + Im q b_{t+1}, b_t = −Im γ dy_t + Re q b_{t+1} − Im q a_{t+1}.
+    // With (a, b) = ∂L/∂(Re h, Im h): a_t = Re γ dy_t + Re q a_{t+1} + Im q b_{t+1}, b_t = −Im γ dy_t + Re q b_{t+1} −
+    // Im q a_{t+1}.
     private static void backward(
             float[] w, int coefficient, int adjoint, int history, int x, int dy, int dx, int gradient, int count) {
         var p = row(w, coefficient, 0);

@@ -64,8 +64,20 @@ final class Gemm {
      * @param edge {@link #EDGE} floats of working memory from {@code eo} on
      */
     static void multiply(
-            int rows, int columns, int depth, float[] a, int ao, float[] b, int bo, int panelStride,
-            float[] c, int co, int ldc, boolean add, float[] edge, int eo) {
+            int rows,
+            int columns,
+            int depth,
+            float[] a,
+            int ao,
+            float[] b,
+            int bo,
+            int panelStride,
+            float[] c,
+            int co,
+            int ldc,
+            boolean add,
+            float[] edge,
+            int eo) {
         for (int j = 0; j < columns; j += NR, bo += panelStride) {
             for (int i = 0; i < rows; i += MR) {
                 int at = co + i * ldc + j;
@@ -73,8 +85,19 @@ final class Gemm {
                     tile(depth, a, ao + i * depth, b, bo, c, at, ldc, add);
                 } else {
                     edgeTile(
-                            Math.min(MR, rows - i), Math.min(NR, columns - j), depth, a, ao + i * depth, b, bo, c, at, ldc, add,
-                            edge, eo);
+                            Math.min(MR, rows - i),
+                            Math.min(NR, columns - j),
+                            depth,
+                            a,
+                            ao + i * depth,
+                            b,
+                            bo,
+                            c,
+                            at,
+                            ldc,
+                            add,
+                            edge,
+                            eo);
                 }
             }
         }
@@ -90,8 +113,19 @@ final class Gemm {
 
     // A whole tile in working memory, of which the valid part goes in and out: the same sums as within the matrix.
     private static void edgeTile(
-            int rows, int columns, int depth, float[] a, int ao, float[] b, int bo, float[] c, int co, int ldc, boolean add,
-            float[] edge, int eo) {
+            int rows,
+            int columns,
+            int depth,
+            float[] a,
+            int ao,
+            float[] b,
+            int bo,
+            float[] c,
+            int co,
+            int ldc,
+            boolean add,
+            float[] edge,
+            int eo) {
         if (add) {
             for (int i = 0; i < rows; i++) {
                 System.arraycopy(c, co + i * ldc, edge, eo + i * NR, columns);

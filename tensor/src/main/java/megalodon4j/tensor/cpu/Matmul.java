@@ -33,8 +33,25 @@ final class Matmul {
     void matmul(
             boolean transposeA, boolean transposeB, int m, int n, int k, Tensor a, Tensor b, Tensor c, boolean add) {
         product(
-                transposeA, transposeB, m, n, k, data(a), a.offset(), a.columns(), data(b), b.offset(), b.columns(),
-                data(c), c.offset(), n, add, null, 0, null, 0);
+                transposeA,
+                transposeB,
+                m,
+                n,
+                k,
+                data(a),
+                a.offset(),
+                a.columns(),
+                data(b),
+                b.offset(),
+                b.columns(),
+                data(c),
+                c.offset(),
+                n,
+                add,
+                null,
+                0,
+                null,
+                0);
     }
 
     void linear(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {
@@ -44,14 +61,48 @@ final class Matmul {
             return;
         }
         product(
-                false, true, m, n, k, data(x), x.offset(), k, data(w), w.offset(), k,
-                data(y), y.offset(), n, false, data(bias), offset(bias), data(residual), offset(residual));
+                false,
+                true,
+                m,
+                n,
+                k,
+                data(x),
+                x.offset(),
+                k,
+                data(w),
+                w.offset(),
+                k,
+                data(y),
+                y.offset(),
+                n,
+                false,
+                data(bias),
+                offset(bias),
+                data(residual),
+                offset(residual));
     }
 
     /** C = op(A)·op(B) + what C starts from: itself if {@code add}, else the bias of its column plus the residual, each where given. */
     private void product(
-            boolean transposeA, boolean transposeB, int m, int n, int k, float[] a, int ao, int lda, float[] b, int bo, int ldb,
-            float[] c, int co, int ldc, boolean add, float[] bias, int biasAt, float[] residual, int residualAt) {
+            boolean transposeA,
+            boolean transposeB,
+            int m,
+            int n,
+            int k,
+            float[] a,
+            int ao,
+            int lda,
+            float[] b,
+            int bo,
+            int ldb,
+            float[] c,
+            int co,
+            int ldc,
+            boolean add,
+            float[] bias,
+            int biasAt,
+            float[] residual,
+            int residualAt) {
         if (m == 0 || n == 0) {
             return;
         }
@@ -72,7 +123,16 @@ final class Matmul {
                 int i = item % rowBlocks * rows, j = item / rowBlocks * columns;
                 int height = Math.min(rows, m - i), width = Math.min(columns, n - j);
                 if (k0 == 0 && startsFromC && !add) {
-                    start(height, width, c, co + i * ldc + j, ldc, bias, biasAt + j, residual, residualAt + i * ldc + j);
+                    start(
+                            height,
+                            width,
+                            c,
+                            co + i * ldc + j,
+                            ldc,
+                            bias,
+                            biasAt + j,
+                            residual,
+                            residualAt + i * ldc + j);
                 }
                 var pa = scratch.of(worker, Gemm.EDGE + Gemm.MC * Gemm.KC + Pack.SLACK);
                 for (int p = k0; p < k1; p += kc) {
@@ -81,8 +141,20 @@ final class Matmul {
                     Gemm.packA(transposeA, a, at, lda, height, depth, pa, Gemm.EDGE);
                     int bAt = panels * Gemm.NR * (p - k0) + j * depth;
                     Gemm.multiply(
-                            height, width, depth, pa, Gemm.EDGE, pb, bAt, Gemm.NR * depth,
-                            c, co + i * ldc + j, ldc, startsFromC || p > 0, pa, 0);
+                            height,
+                            width,
+                            depth,
+                            pa,
+                            Gemm.EDGE,
+                            pb,
+                            bAt,
+                            Gemm.NR * depth,
+                            c,
+                            co + i * ldc + j,
+                            ldc,
+                            startsFromC || p > 0,
+                            pa,
+                            0);
                 }
             });
         }
@@ -100,13 +172,27 @@ final class Matmul {
             int depth = Math.min(kc, k1 - k);
             int at = transposed ? bo + j * ldb + k : bo + k * ldb + j;
             Gemm.packB(
-                    transposed, b, at, ldb, depth, Math.min(Gemm.NR, n - j), packed,
+                    transposed,
+                    b,
+                    at,
+                    ldb,
+                    depth,
+                    Math.min(Gemm.NR, n - j),
+                    packed,
                     panels * Gemm.NR * (k - k0) + j * depth);
         });
     }
 
     private static void start(
-            int rows, int columns, float[] c, int co, int ldc, float[] bias, int biasAt, float[] residual, int residualAt) {
+            int rows,
+            int columns,
+            float[] c,
+            int co,
+            int ldc,
+            float[] bias,
+            int biasAt,
+            float[] residual,
+            int residualAt) {
         for (int i = 0; i < rows; i++, co += ldc, residualAt += ldc) {
             if (residual == null && bias == null) {
                 java.util.Arrays.fill(c, co, co + columns, 0);

@@ -33,8 +33,15 @@ final class Norms {
     }
 
     void rmsNormGrad(
-            Tensor dy, Tensor x, Tensor gamma, float shift, Tensor rstd, Tensor dx, Tensor dgamma,
-            boolean addX, boolean addGamma) {
+            Tensor dy,
+            Tensor x,
+            Tensor gamma,
+            float shift,
+            Tensor rstd,
+            Tensor dx,
+            Tensor dgamma,
+            boolean addX,
+            boolean addGamma) {
         factor = Scratch.affine(gamma, x.columns(), shift, 1, 1, factor);
         backward(dy, x, null, rstd, dx, dgamma, null, addX, addGamma, false);
     }
@@ -46,8 +53,17 @@ final class Norms {
     }
 
     void layerNormGrad(
-            Tensor dy, Tensor x, Tensor w, Tensor mean, Tensor rstd, Tensor dx, Tensor dw, Tensor db,
-            boolean addX, boolean addW, boolean addB) {
+            Tensor dy,
+            Tensor x,
+            Tensor w,
+            Tensor mean,
+            Tensor rstd,
+            Tensor dx,
+            Tensor dw,
+            Tensor db,
+            boolean addX,
+            boolean addW,
+            boolean addB) {
         factor = Scratch.affine(w, x.columns(), 0, 1, 1, factor);
         backward(dy, x, mean, rstd, dx, dw, db, addX, addW, addB);
     }
@@ -57,7 +73,7 @@ final class Norms {
         int d = x.columns();
         float[] xs = data(x), ys = data(y), means = data(mean), rstds = data(rstd);
         int xo = offset(x), yo = offset(y), mo = offset(mean), ro = offset(rstd);
-        Blocks.rows(workers, x.rows(), (from, to) -> {
+        Blocks.rows(workers, x.rows(), (from, to, worker) -> {
             for (int row = from; row < to; row++) {
                 int at = xo + row * d;
                 float mu = 0;
@@ -76,14 +92,22 @@ final class Norms {
      * dw = Σ dy (x − μ) r and db = Σ dy over the rows.
      */
     private void backward(
-            Tensor dy, Tensor x, Tensor mean, Tensor rstd, Tensor dx, Tensor dw, Tensor db,
-            boolean addX, boolean addW, boolean addB) {
+            Tensor dy,
+            Tensor x,
+            Tensor mean,
+            Tensor rstd,
+            Tensor dx,
+            Tensor dw,
+            Tensor db,
+            boolean addX,
+            boolean addW,
+            boolean addB) {
         int d = x.columns();
         float[] dys = data(dy), xs = data(x), means = data(mean), rstds = data(rstd), dxs = data(dx);
         int dyo = offset(dy), xo = offset(x), mo = offset(mean), ro = offset(rstd), dxo = offset(dx);
         factorSums.start(dw, x.rows());
         offsetSums.start(db, x.rows());
-        Blocks.rows(workers, x.rows(), (from, to) -> {
+        Blocks.rows(workers, x.rows(), (from, to, worker) -> {
             int dwAt = factorSums.open(from), dbAt = offsetSums.open(from);
             for (int row = from; row < to; row++) {
                 int at = xo + row * d, dyAt = dyo + row * d;
@@ -109,7 +133,8 @@ final class Norms {
         int i = 0;
         for (; i <= n - W; i += W) {
             var normal = FloatVector.fromArray(SPECIES, x, xo + i).sub(mu).mul(r);
-            Lanes.fma(normal, FloatVector.fromArray(SPECIES, factor, i), FloatVector.fromArray(SPECIES, offset, i))
+            normal.mul(FloatVector.fromArray(SPECIES, factor, i))
+                    .add(FloatVector.fromArray(SPECIES, offset, i))
                     .intoArray(y, yo + i);
         }
         for (; i < n; i++) {
@@ -125,8 +150,8 @@ final class Norms {
         for (; i <= n - 2 * W; i += 2 * W) {
             var g0 = FloatVector.fromArray(SPECIES, dy, dyo + i);
             var g1 = FloatVector.fromArray(SPECIES, dy, dyo + i + W);
-            s0 = Lanes.fma(g0, FloatVector.fromArray(SPECIES, factor, i), s0);
-            s1 = Lanes.fma(g1, FloatVector.fromArray(SPECIES, factor, i + W), s1);
+            s0 = s0.add(g0.mul(FloatVector.fromArray(SPECIES, factor, i)));
+            s1 = s1.add(g1.mul(FloatVector.fromArray(SPECIES, factor, i + W)));
         }
         float sum = VectorMath.sum(s0.add(s1));
         for (; i < n; i++) {
@@ -143,8 +168,8 @@ final class Norms {
         for (; i <= n - 2 * W; i += 2 * W) {
             var g0 = FloatVector.fromArray(SPECIES, dy, dyo + i).mul(FloatVector.fromArray(SPECIES, factor, i));
             var g1 = FloatVector.fromArray(SPECIES, dy, dyo + i + W).mul(FloatVector.fromArray(SPECIES, factor, i + W));
-            s0 = Lanes.fma(g0, FloatVector.fromArray(SPECIES, x, xo + i).sub(mu), s0);
-            s1 = Lanes.fma(g1, FloatVector.fromArray(SPECIES, x, xo + i + W).sub(mu), s1);
+            s0 = s0.add(g0.mul(FloatVector.fromArray(SPECIES, x, xo + i).sub(mu)));
+            s1 = s1.add(g1.mul(FloatVector.fromArray(SPECIES, x, xo + i + W).sub(mu)));
         }
         float sum = VectorMath.sum(s0.add(s1));
         for (; i < n; i++) {
@@ -155,15 +180,24 @@ final class Norms {
 
     /** dx (+)= dy · factor · r − level − (x − μ) · slope. */
     private static void inputGrad(
-            float[] dy, int dyo, float[] factor, float[] x, int xo, float mu, float r, float level, float slope,
-            float[] dx, int dxo, int n, boolean add) {
-        var steep = FloatVector.broadcast(SPECIES, -slope);
-        var scale = FloatVector.broadcast(SPECIES, r);
+            float[] dy,
+            int dyo,
+            float[] factor,
+            float[] x,
+            int xo,
+            float mu,
+            float r,
+            float level,
+            float slope,
+            float[] dx,
+            int dxo,
+            int n,
+            boolean add) {
         int i = 0;
         for (; i <= n - W; i += W) {
             var g = FloatVector.fromArray(SPECIES, dy, dyo + i).mul(FloatVector.fromArray(SPECIES, factor, i));
             var deviation = FloatVector.fromArray(SPECIES, x, xo + i).sub(mu);
-            var sum = Lanes.fma(g, scale, Lanes.fma(deviation, steep, FloatVector.broadcast(SPECIES, -level)));
+            var sum = g.mul(r).sub(level).sub(deviation.mul(slope));
             (add ? sum.add(FloatVector.fromArray(SPECIES, dx, dxo + i)) : sum).intoArray(dx, dxo + i);
         }
         for (; i < n; i++) {
@@ -178,7 +212,8 @@ final class Norms {
         int i = 0;
         for (; i <= n - W; i += W) {
             var normal = FloatVector.fromArray(SPECIES, x, xo + i).sub(mu).mul(r);
-            Lanes.fma(FloatVector.fromArray(SPECIES, dy, dyo + i), normal, FloatVector.fromArray(SPECIES, dw, dwo + i))
+            normal.mul(FloatVector.fromArray(SPECIES, dy, dyo + i))
+                    .add(FloatVector.fromArray(SPECIES, dw, dwo + i))
                     .intoArray(dw, dwo + i);
         }
         for (; i < n; i++) {

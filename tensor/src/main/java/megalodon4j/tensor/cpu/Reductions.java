@@ -42,7 +42,7 @@ final class Reductions {
         float[] xs = data(x);
         int xo = offset(x);
         double[] sums = partial;
-        Blocks.elements(workers, n, (from, to) -> {
+        Blocks.elements(workers, n, (from, to, worker) -> {
             double sum = 0;
             for (int i = from; i < to; i += RUN) {
                 int count = Math.min(RUN, to - i);
@@ -62,7 +62,7 @@ final class Reductions {
         float[] dys = data(dy);
         int dyo = offset(dy);
         columnSums.start(dColumns, dy.rows());
-        Blocks.rows(workers, dy.rows(), (from, to) -> {
+        Blocks.rows(workers, dy.rows(), (from, to, worker) -> {
             int at = columnSums.open(from);
             for (int row = from; row < to; row++) {
                 Elementwise.add(1, dys, dyo + row * n, columnSums.partial, at, n, true);
@@ -106,14 +106,14 @@ final class Reductions {
             var x1 = FloatVector.fromArray(SPECIES, x, xo + i + W).sub(centre);
             var x2 = FloatVector.fromArray(SPECIES, x, xo + i + 2 * W).sub(centre);
             var x3 = FloatVector.fromArray(SPECIES, x, xo + i + 3 * W).sub(centre);
-            s0 = Lanes.fma(x0, x0, s0);
-            s1 = Lanes.fma(x1, x1, s1);
-            s2 = Lanes.fma(x2, x2, s2);
-            s3 = Lanes.fma(x3, x3, s3);
+            s0 = s0.add(x0.mul(x0));
+            s1 = s1.add(x1.mul(x1));
+            s2 = s2.add(x2.mul(x2));
+            s3 = s3.add(x3.mul(x3));
         }
         for (; i <= n - W; i += W) {
             var x0 = FloatVector.fromArray(SPECIES, x, xo + i).sub(centre);
-            s0 = Lanes.fma(x0, x0, s0);
+            s0 = s0.add(x0.mul(x0));
         }
         float sum = VectorMath.sum(s0.add(s1).add(s2.add(s3)));
         for (; i < n; i++) {

@@ -37,7 +37,7 @@ final class Rotary {
         float sign = inverse ? -1 : 1;
         float[] xs = data(x), cs = data(cos), ss = data(sin);
         int xo = offset(x), co = offset(cos), so = offset(sin);
-        Blocks.rows(workers, x.rows(), (from, to) -> {
+        Blocks.rows(workers, x.rows(), (from, to, worker) -> {
             for (int row = from; row < to; row++) {
                 int angles = row % length * (d / 2);
                 for (int head = 0; head < heads; head++) {
@@ -53,13 +53,28 @@ final class Rotary {
     }
 
     void queryKey(
-            Tensor z, Tensor gamma, Tensor beta, Tensor cos, Tensor sin, int heads, float eps, Tensor q, Tensor k, Tensor rstd) {
+            Tensor z,
+            Tensor gamma,
+            Tensor beta,
+            Tensor cos,
+            Tensor sin,
+            int heads,
+            float eps,
+            Tensor q,
+            Tensor k,
+            Tensor rstd) {
         int length = z.shape().size(1), width = z.columns(), d = width / heads, half = d / 2;
         factor = Scratch.affine(gamma, 2 * width, 1, rootOf(d), 0, factor);
-        float[] zs = data(z), betas = data(beta), cs = data(cos), ss = data(sin), qs = data(q), ks = data(k), rs = data(rstd);
+        float[] zs = data(z),
+                betas = data(beta),
+                cs = data(cos),
+                ss = data(sin),
+                qs = data(q),
+                ks = data(k),
+                rs = data(rstd);
         int zo = offset(z), bo = offset(beta), co = offset(cos), so = offset(sin);
         int qo = offset(q), ko = offset(k), ro = offset(rstd);
-        Blocks.rows(workers, z.rows(), (from, to) -> {
+        Blocks.rows(workers, z.rows(), (from, to, worker) -> {
             for (int row = from; row < to; row++) {
                 int cosAt = co + row % length * half, sinAt = so + row % length * half;
                 for (int head = 0; head < heads; head++) {
@@ -79,17 +94,35 @@ final class Rotary {
      * dz = r · (g − u mean(g u)).
      */
     void queryKeyGrad(
-            Tensor dq, Tensor dk, Tensor z, Tensor gamma, Tensor cos, Tensor sin, int heads, Tensor rstd,
-            Tensor dz, Tensor dgamma, Tensor dbeta, boolean addZ, boolean addGamma, boolean addBeta) {
+            Tensor dq,
+            Tensor dk,
+            Tensor z,
+            Tensor gamma,
+            Tensor cos,
+            Tensor sin,
+            int heads,
+            Tensor rstd,
+            Tensor dz,
+            Tensor dgamma,
+            Tensor dbeta,
+            boolean addZ,
+            boolean addGamma,
+            boolean addBeta) {
         int length = z.shape().size(1), width = z.columns(), d = width / heads, half = d / 2;
         float scale = rootOf(d);
         factor = Scratch.affine(gamma, 2 * width, 1, scale, 0, factor);
-        float[] dqs = data(dq), dks = data(dk), zs = data(z), cs = data(cos), ss = data(sin), rs = data(rstd), dzs = data(dz);
+        float[] dqs = data(dq),
+                dks = data(dk),
+                zs = data(z),
+                cs = data(cos),
+                ss = data(sin),
+                rs = data(rstd),
+                dzs = data(dz);
         int dqo = offset(dq), dko = offset(dk), zo = offset(z), co = offset(cos), so = offset(sin);
         int ro = offset(rstd), dzo = offset(dz);
         gammaSums.start(dgamma, z.rows());
         betaSums.start(dbeta, z.rows());
-        Blocks.rows(workers, z.rows(), (from, to) -> {
+        Blocks.rows(workers, z.rows(), (from, to, worker) -> {
             int gammaAt = gammaSums.open(from), betaAt = betaSums.open(from);
             for (int row = from; row < to; row++) {
                 int cosAt = co + row % length * half, sinAt = so + row % length * half;
@@ -143,8 +176,7 @@ final class Rotary {
     }
 
     /** Turns the pairs (2i, 2i + 1), 2i &lt; d, by ±1 times their angles. */
-    private static void rotateAdjacent(
-            float[] x, int xo, float[] cos, int co, float[] sin, int so, float sign, int d) {
+    private static void rotateAdjacent(float[] x, int xo, float[] cos, int co, float[] sin, int so, float sign, int d) {
         var signs = FloatVector.fromArray(SPECIES, SIGNS, 0).mul(sign);
         int i = 0;
         for (; i <= d - 2 * W; i += 2 * W) {
@@ -154,8 +186,8 @@ final class Rotary {
             var b = FloatVector.fromArray(SPECIES, x, xo + i + W);
             var as = a.rearrange(NEIGHBOUR).mul(signs).mul(s.rearrange(LOWER));
             var bs = b.rearrange(NEIGHBOUR).mul(signs).mul(s.rearrange(UPPER));
-            Lanes.fma(a, c.rearrange(LOWER), as).intoArray(x, xo + i);
-            Lanes.fma(b, c.rearrange(UPPER), bs).intoArray(x, xo + i + W);
+            a.mul(c.rearrange(LOWER)).add(as).intoArray(x, xo + i);
+            b.mul(c.rearrange(UPPER)).add(bs).intoArray(x, xo + i + W);
         }
         for (; i < d; i += 2) {
             float a = x[xo + i], b = x[xo + i + 1], c = cos[co + i / 2], s = sin[so + i / 2] * sign;
@@ -166,19 +198,29 @@ final class Rotary {
 
     /** out = z · r · factor + beta, its pairs (i, i + half) turned. */
     private static void turn(
-            float[] z, int zo, float r, float[] factor, int fo, float[] beta, int bo,
-            float[] cos, int co, float[] sin, int so, float[] out, int oo, int half) {
+            float[] z,
+            int zo,
+            float r,
+            float[] factor,
+            int fo,
+            float[] beta,
+            int bo,
+            float[] cos,
+            int co,
+            float[] sin,
+            int so,
+            float[] out,
+            int oo,
+            int half) {
         int i = 0;
         for (; i <= half - W; i += W) {
             var a = FloatVector.fromArray(SPECIES, z, zo + i).mul(r);
             var b = FloatVector.fromArray(SPECIES, z, zo + half + i).mul(r);
             var c = FloatVector.fromArray(SPECIES, cos, co + i);
             var s = FloatVector.fromArray(SPECIES, sin, so + i);
-            a = Lanes.fma(a, FloatVector.fromArray(SPECIES, factor, fo + i), FloatVector.fromArray(SPECIES, beta, bo + i));
-            b = Lanes.fma(
-                    b,
-                    FloatVector.fromArray(SPECIES, factor, fo + half + i),
-                    FloatVector.fromArray(SPECIES, beta, bo + half + i));
+            a = a.mul(FloatVector.fromArray(SPECIES, factor, fo + i)).add(FloatVector.fromArray(SPECIES, beta, bo + i));
+            b = b.mul(FloatVector.fromArray(SPECIES, factor, fo + half + i))
+                    .add(FloatVector.fromArray(SPECIES, beta, bo + half + i));
             a.mul(c).sub(b.mul(s)).intoArray(out, oo + i);
             b.mul(c).add(a.mul(s)).intoArray(out, oo + half + i);
         }
@@ -198,8 +240,8 @@ final class Rotary {
         for (; i <= n - W; i += W) {
             var g = FloatVector.fromArray(SPECIES, dq, dqo + i).mul(FloatVector.fromArray(SPECIES, factor, fo + i));
             var gk = FloatVector.fromArray(SPECIES, dk, dko + i);
-            g = Lanes.fma(gk, FloatVector.fromArray(SPECIES, factor, fo + width + i), g);
-            sum = Lanes.fma(g, FloatVector.fromArray(SPECIES, z, zo + i), sum);
+            g = g.add(gk.mul(FloatVector.fromArray(SPECIES, factor, fo + width + i)));
+            sum = sum.add(g.mul(FloatVector.fromArray(SPECIES, z, zo + i)));
         }
         float total = VectorMath.sum(sum);
         for (; i < n; i++) {
@@ -210,13 +252,26 @@ final class Rotary {
 
     /** dz (+)= (dq · factor[0] + dk · factor[1]) · r − z · slope. */
     private static void inputGrad(
-            float[] dq, int dqo, float[] dk, int dko, float[] factor, int fo, int width,
-            float[] z, int zo, float r, float slope, float[] dz, int dzo, int n, boolean add) {
+            float[] dq,
+            int dqo,
+            float[] dk,
+            int dko,
+            float[] factor,
+            int fo,
+            int width,
+            float[] z,
+            int zo,
+            float r,
+            float slope,
+            float[] dz,
+            int dzo,
+            int n,
+            boolean add) {
         int i = 0;
         for (; i <= n - W; i += W) {
             var g = FloatVector.fromArray(SPECIES, dq, dqo + i).mul(FloatVector.fromArray(SPECIES, factor, fo + i));
             var gk = FloatVector.fromArray(SPECIES, dk, dko + i);
-            g = Lanes.fma(gk, FloatVector.fromArray(SPECIES, factor, fo + width + i), g).mul(r);
+            g = g.add(gk.mul(FloatVector.fromArray(SPECIES, factor, fo + width + i))).mul(r);
             g = g.sub(FloatVector.fromArray(SPECIES, z, zo + i).mul(slope));
             (add ? g.add(FloatVector.fromArray(SPECIES, dz, dzo + i)) : g).intoArray(dz, dzo + i);
         }
@@ -228,13 +283,11 @@ final class Rotary {
     }
 
     /** sums += x · z · scale. */
-    private static void addProducts(
-            float[] x, int xo, float[] z, int zo, float scale, float[] sums, int at, int n) {
+    private static void addProducts(float[] x, int xo, float[] z, int zo, float scale, float[] sums, int at, int n) {
         int i = 0;
         for (; i <= n - W; i += W) {
-            var product = FloatVector.fromArray(SPECIES, z, zo + i).mul(scale);
-            var sum = FloatVector.fromArray(SPECIES, sums, at + i);
-            Lanes.fma(FloatVector.fromArray(SPECIES, x, xo + i), product, sum).intoArray(sums, at + i);
+            var product = FloatVector.fromArray(SPECIES, x, xo + i).mul(FloatVector.fromArray(SPECIES, z, zo + i));
+            product.mul(scale).add(FloatVector.fromArray(SPECIES, sums, at + i)).intoArray(sums, at + i);
         }
         for (; i < n; i++) {
             sums[at + i] += x[xo + i] * z[zo + i] * scale;

@@ -24,7 +24,9 @@ final class Softmax {
             for (int j = Math.max(0, sees + c); j < keys; j++) {
                 int at = scores + j * NR + c;
                 var hidden = IOTA.compare(VectorOperators.LT, j - sees + 1 - c);
-                FloatVector.fromArray(SPECIES, w, at).blend(Float.NEGATIVE_INFINITY, hidden).intoArray(w, at);
+                FloatVector.fromArray(SPECIES, w, at)
+                        .blend(Float.NEGATIVE_INFINITY, hidden)
+                        .intoArray(w, at);
             }
             column(keys, scale, w, scores + c, sums + c);
         }
@@ -39,7 +41,8 @@ final class Softmax {
         max = max.mul(scale).max(-Float.MAX_VALUE);
         var total = FloatVector.zero(SPECIES);
         for (int j = 0, at = scores; j < keys; j++, at += NR) {
-            var p = VectorMath.exp(FloatVector.fromArray(SPECIES, w, at).mul(scale).sub(max));
+            var p = VectorMath.exp(
+                    FloatVector.fromArray(SPECIES, w, at).mul(scale).sub(max));
             p.intoArray(w, at);
             total = total.add(p);
         }
@@ -67,8 +70,18 @@ final class Softmax {
      * P = e^(scale·s − logSum), ds = scale · P · (dP − δ). Row i sees key columns up to i + {@code shift}, of which the first {@code width} exist.
      */
     static void gradient(
-            int rows, int shift, int width, float scale, float[] mask, int maskAt, float[] logSum, int sumsAt,
-            float[] w, int delta, int scores, int dScores) {
+            int rows,
+            int shift,
+            int width,
+            float scale,
+            float[] mask,
+            int maskAt,
+            float[] logSum,
+            int sumsAt,
+            float[] w,
+            int delta,
+            int scores,
+            int dScores) {
         for (int i = 0; i < rows; i++) {
             int at = scores + i * NR, dAt = dScores + i * NR;
             float sum = logSum[sumsAt + i];
@@ -91,15 +104,19 @@ final class Softmax {
 
     private static void gradientRow(float scale, float sum, float delta, float[] w, int at, int dAt) {
         for (int c = 0; c < NR; c += W) {
-            var p = VectorMath.exp(FloatVector.fromArray(SPECIES, w, at + c).mul(scale).sub(sum));
+            var p = VectorMath.exp(
+                    FloatVector.fromArray(SPECIES, w, at + c).mul(scale).sub(sum));
             p.intoArray(w, at + c);
-            FloatVector.fromArray(SPECIES, w, dAt + c).sub(delta).mul(p).mul(scale).intoArray(w, dAt + c);
+            FloatVector.fromArray(SPECIES, w, dAt + c)
+                    .sub(delta)
+                    .mul(p)
+                    .mul(scale)
+                    .intoArray(w, dAt + c);
         }
     }
 
     /** out[i] = x[i] · y[i] for rows i of a width, {@code stride} apart. */
-    static void rowDots(
-            int rows, int width, float[] x, int xo, float[] y, int yo, int stride, float[] out, int to) {
+    static void rowDots(int rows, int width, float[] x, int xo, float[] y, int yo, int stride, float[] out, int to) {
         for (int i = 0; i < rows; i++, xo += stride, yo += stride) {
             out[to + i] = dot(width, x, xo, y, yo);
         }

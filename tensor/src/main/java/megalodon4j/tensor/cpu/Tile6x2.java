@@ -24,8 +24,7 @@ final class Tile6x2 {
      * @param c ROWS × 2·W from {@code co}, rows {@code ldc} apart
      * @param add whether C is added to, or overwritten
      */
-    static void multiply(
-            int kc, float[] a, int ao, float[] b, int bo, float[] c, int co, int ldc, boolean add) {
+    static void multiply(int kc, float[] a, int ao, float[] b, int bo, float[] c, int co, int ldc, boolean add) {
         var c00 = start(c, co, add);
         var c01 = start(c, co + W, add);
         var c10 = start(c, co + ldc, add);

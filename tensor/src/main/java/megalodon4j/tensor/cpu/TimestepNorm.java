@@ -51,18 +51,32 @@ final class TimestepNorm {
     }
 
     void forward(
-            Tensor x, Tensor mask, Tensor w, Tensor b, int groups, float eps, Tensor state, Tensor y, Tensor mean, Tensor rstd) {
+            Tensor x,
+            Tensor mask,
+            Tensor w,
+            Tensor b,
+            int groups,
+            float eps,
+            Tensor state,
+            Tensor y,
+            Tensor mean,
+            Tensor rstd) {
         int batch = x.shape().size(0), length = x.shape().size(1), d = x.columns(), stride = 1 + 2 * groups;
         factor = Scratch.affine(w, d, 1, 1, 1, factor);
         offsets = Scratch.affine(b, d, 0, 1, 0, offsets);
-        float[] xs = data(x), ys = data(y), means = data(mean), rstds = data(rstd), masks = data(mask), states = data(state);
+        float[] xs = data(x),
+                ys = data(y),
+                means = data(mean),
+                rstds = data(rstd),
+                masks = data(mask),
+                states = data(state);
         int xo = offset(x), yo = offset(y), mo = offset(mean), ro = offset(rstd), ko = offset(mask), so = offset(state);
-        Blocks.rows(workers, batch * length, (from, to) -> {
+        Blocks.rows(workers, batch * length, (from, to, worker) -> {
             for (int row = from; row < to; row++) {
                 means(xs, xo + row * d, means, mo + row * groups, groups, d / groups);
             }
         });
-        Blocks.run(workers, batch * groups, GROUPS, (from, to) -> {
+        Blocks.run(workers, batch * groups, GROUPS, (from, to, worker) -> {
             for (int i = from; i < to; i++) {
                 int sequence = i / groups, group = i % groups, at = sequence * length * groups + group;
                 int stateAt = so + sequence * stride, maskAt = ko + sequence * length;
@@ -72,7 +86,7 @@ final class TimestepNorm {
         for (int sequence = 0; state != null && sequence < batch; sequence++) {
             states[so + sequence * stride] += valid(masks, ko + sequence * length, length);
         }
-        Blocks.rows(workers, batch * length, (from, to) -> {
+        Blocks.rows(workers, batch * length, (from, to, worker) -> {
             for (int row = from; row < to; row++) {
                 int at = row * d, g = row * groups;
                 normalise(xs, xo + at, means, mo + g, rstds, ro + g, factor, offsets, ys, yo + at, groups, d / groups);
@@ -81,19 +95,36 @@ final class TimestepNorm {
     }
 
     void backward(
-            Tensor dy, Tensor x, Tensor mask, Tensor w, int groups, float eps, Tensor mean, Tensor rstd,
-            Tensor dx, Tensor dw, Tensor db, boolean addX, boolean addW, boolean addB) {
+            Tensor dy,
+            Tensor x,
+            Tensor mask,
+            Tensor w,
+            int groups,
+            float eps,
+            Tensor mean,
+            Tensor rstd,
+            Tensor dx,
+            Tensor dw,
+            Tensor db,
+            boolean addX,
+            boolean addW,
+            boolean addB) {
         int batch = x.shape().size(0), length = x.shape().size(1), rows = batch * length;
         int d = x.columns(), size = d / groups;
         factor = Scratch.affine(w, d, 1, 1, 1, factor);
         sums = Scratch.atLeast(rows * groups, sums);
         deviations = Scratch.atLeast(rows * groups, deviations);
         groupMeans = Scratch.atLeast(rows * groups, groupMeans);
-        float[] dys = data(dy), xs = data(x), means = data(mean), rstds = data(rstd), masks = data(mask), dxs = data(dx);
+        float[] dys = data(dy),
+                xs = data(x),
+                means = data(mean),
+                rstds = data(rstd),
+                masks = data(mask),
+                dxs = data(dx);
         int dyo = offset(dy), xo = offset(x), mo = offset(mean), ro = offset(rstd), ko = offset(mask), dxo = offset(dx);
         factorSums.start(dw, rows);
         offsetSums.start(db, rows);
-        Blocks.rows(workers, rows, (from, to) -> {
+        Blocks.rows(workers, rows, (from, to, worker) -> {
             int dwAt = factorSums.open(from), dbAt = offsetSums.open(from);
             for (int row = from; row < to; row++) {
                 int at = row * d, g = row * groups;
@@ -110,13 +141,13 @@ final class TimestepNorm {
         });
         factorSums.finish(addW);
         offsetSums.finish(addB);
-        Blocks.run(workers, batch * groups, GROUPS, (from, to) -> {
+        Blocks.run(workers, batch * groups, GROUPS, (from, to, worker) -> {
             for (int i = from; i < to; i++) {
                 int sequence = i / groups, at = sequence * length * groups + i % groups;
                 scanGrad(masks, ko + sequence * length, means, mo + at, rstds, ro + at, at, length, eps, groups, size);
             }
         });
-        Blocks.rows(workers, rows, (from, to) -> {
+        Blocks.rows(workers, rows, (from, to, worker) -> {
             for (int row = from; row < to; row++) {
                 int at = row * d, g = row * groups;
                 inputGrad(dys, dyo + at, factor, rstds, ro + g, sums, g, dxs, dxo + at, groups, size, addX);
@@ -126,8 +157,18 @@ final class TimestepNorm {
 
     /** Runs over the group means of one group that lie in {@code mean}, replacing them by the running means. */
     private static void scan(
-            float[] mask, int maskAt, float[] mean, int meanAt, float[] rstd, int rstdAt, int length, double eps,
-            float[] state, int stateAt, int group, int groups) {
+            float[] mask,
+            int maskAt,
+            float[] mean,
+            int meanAt,
+            float[] rstd,
+            int rstdAt,
+            int length,
+            double eps,
+            float[] state,
+            int stateAt,
+            int group,
+            int groups) {
         int stateMean = stateAt + 1 + group, stateVar = stateMean + groups;
         double count = state == null ? 0 : state[stateAt];
         double mu = state == null ? 0 : state[stateMean];
@@ -156,8 +197,17 @@ final class TimestepNorm {
 
     /** Runs backwards over the tokens of one group, replacing S_t in {@link #sums} by dg_t / (D/G). */
     private void scanGrad(
-            float[] mask, int maskAt, float[] mean, int meanAt, float[] rstd, int rstdAt, int at,
-            int length, double eps, int groups, int size) {
+            float[] mask,
+            int maskAt,
+            float[] mean,
+            int meanAt,
+            float[] rstd,
+            int rstdAt,
+            int at,
+            int length,
+            double eps,
+            int groups,
+            int size) {
         float atFloor = (float) (1 / Math.sqrt(FLOOR + eps));
         int count = valid(mask, maskAt, length);
         double level = 0, slope = 0; // dg_s = level + slope · g_s
@@ -204,16 +254,27 @@ final class TimestepNorm {
 
     /** y = (x − mean) · rstd · factor + offset. */
     private static void normalise(
-            float[] x, int xo, float[] mean, int mo, float[] rstd, int ro, float[] factor, float[] offset,
-            float[] y, int yo, int groups, int size) {
+            float[] x,
+            int xo,
+            float[] mean,
+            int mo,
+            float[] rstd,
+            int ro,
+            float[] factor,
+            float[] offset,
+            float[] y,
+            int yo,
+            int groups,
+            int size) {
         int at = 0;
         for (int group = 0; group < groups; group++) {
             float mu = mean[mo + group], r = rstd[ro + group];
             int end = at + size;
             for (; at <= end - S; at += S) {
                 var normal = FloatVector.fromArray(SHORT, x, xo + at).sub(mu).mul(r);
-                var shift = FloatVector.fromArray(SHORT, offset, at);
-                Lanes.fma(normal, FloatVector.fromArray(SHORT, factor, at), shift).intoArray(y, yo + at);
+                normal.mul(FloatVector.fromArray(SHORT, factor, at))
+                        .add(FloatVector.fromArray(SHORT, offset, at))
+                        .intoArray(y, yo + at);
             }
             for (; at < end; at++) {
                 y[yo + at] = (x[xo + at] - mu) * r * factor[at] + offset[at];
@@ -223,8 +284,18 @@ final class TimestepNorm {
 
     /** S = Σ dy · factor and V = Σ dy · factor · (x − mean) of each group. */
     private static void groupSums(
-            float[] dy, int dyo, float[] factor, float[] x, int xo, float[] mean, int mo,
-            float[] sums, float[] deviations, int to, int groups, int size) {
+            float[] dy,
+            int dyo,
+            float[] factor,
+            float[] x,
+            int xo,
+            float[] mean,
+            int mo,
+            float[] sums,
+            float[] deviations,
+            int to,
+            int groups,
+            int size) {
         int at = 0;
         for (int group = 0; group < groups; group++) {
             var s = FloatVector.zero(SHORT);
@@ -234,7 +305,7 @@ final class TimestepNorm {
             for (; at <= end - S; at += S) {
                 var g = FloatVector.fromArray(SHORT, dy, dyo + at).mul(FloatVector.fromArray(SHORT, factor, at));
                 s = s.add(g);
-                v = Lanes.fma(g, FloatVector.fromArray(SHORT, x, xo + at).sub(mu), v);
+                v = v.add(g.mul(FloatVector.fromArray(SHORT, x, xo + at).sub(mu)));
             }
             float sum = VectorMath.sum(s), deviation = VectorMath.sum(v);
             for (; at < end; at++) {
@@ -249,16 +320,27 @@ final class TimestepNorm {
 
     /** dw += dy · (x − mean) · rstd. */
     private static void factorGrad(
-            float[] dy, int dyo, float[] x, int xo, float[] mean, int mo, float[] rstd, int ro,
-            float[] dw, int dwo, int groups, int size) {
+            float[] dy,
+            int dyo,
+            float[] x,
+            int xo,
+            float[] mean,
+            int mo,
+            float[] rstd,
+            int ro,
+            float[] dw,
+            int dwo,
+            int groups,
+            int size) {
         int at = 0;
         for (int group = 0; group < groups; group++) {
             float mu = mean[mo + group], r = rstd[ro + group];
             int end = at + size;
             for (; at <= end - S; at += S) {
                 var normal = FloatVector.fromArray(SHORT, x, xo + at).sub(mu).mul(r);
-                var sum = FloatVector.fromArray(SHORT, dw, dwo + at);
-                Lanes.fma(FloatVector.fromArray(SHORT, dy, dyo + at), normal, sum).intoArray(dw, dwo + at);
+                normal.mul(FloatVector.fromArray(SHORT, dy, dyo + at))
+                        .add(FloatVector.fromArray(SHORT, dw, dwo + at))
+                        .intoArray(dw, dwo + at);
             }
             for (; at < end; at++) {
                 dw[dwo + at] += dy[dyo + at] * (x[xo + at] - mu) * r;
@@ -268,8 +350,18 @@ final class TimestepNorm {
 
     /** dx (+)= dy · factor · rstd + share, where share is each feature's part of the group's dg. */
     private static void inputGrad(
-            float[] dy, int dyo, float[] factor, float[] rstd, int ro, float[] shares, int so,
-            float[] dx, int dxo, int groups, int size, boolean add) {
+            float[] dy,
+            int dyo,
+            float[] factor,
+            float[] rstd,
+            int ro,
+            float[] shares,
+            int so,
+            float[] dx,
+            int dxo,
+            int groups,
+            int size,
+            boolean add) {
         int at = 0;
         for (int group = 0; group < groups; group++) {
             float r = rstd[ro + group], share = shares[so + group];

@@ -21,16 +21,18 @@ final class Tokens {
     private static final int RUN = 2048;
 
     private final Workers workers;
+    private final float[][] scratch; // (workers, RUN): exponentials where no gradient is asked for
 
     Tokens(Workers workers) {
         this.workers = workers;
+        scratch = new float[workers.count()][RUN];
     }
 
     void embedding(int[] ids, Tensor table, float scale, Tensor y) {
         int d = table.columns();
         float[] rows = data(table), ys = data(y);
         int to = offset(table), yo = offset(y);
-        Blocks.rows(workers, ids.length, (from, end) -> {
+        Blocks.rows(workers, ids.length, (from, end, worker) -> {
             for (int row = from; row < end; row++) {
                 Elementwise.add(scale, rows, to + ids[row] * d, ys, yo + row * d, d, false);
             }
@@ -42,10 +44,10 @@ final class Tokens {
         float[] dys = data(dy), rows = data(dtable);
         int dyo = offset(dy), to = offset(dtable);
         if (!add) {
-            Blocks.elements(workers, vocabulary * d, (from, end) -> Arrays.fill(rows, to + from, to + end, 0));
+            Blocks.elements(workers, vocabulary * d, (from, end, worker) -> Arrays.fill(rows, to + from, to + end, 0));
         }
         // Rows of the table meet the same token many times: split over columns, each adds its tokens in their order.
-        Blocks.run(workers, d, STRIP, (from, end) -> {
+        Blocks.run(workers, d, STRIP, (from, end, worker) -> {
             for (int row = 0; row < ids.length; row++) {
                 if (ids[row] != paddingId) {
                     int at = to + ids[row] * d + from;
@@ -59,15 +61,17 @@ final class Tokens {
         int v = logits.columns();
         float[] xs = data(logits), ls = data(losses), ds = data(dlogits);
         int xo = offset(logits), lo = offset(losses), dlo = offset(dlogits);
-        Blocks.rows(workers, labels.length, (from, to) -> {
+        Blocks.rows(workers, labels.length, (from, to, worker) -> {
             for (int row = from; row < to; row++) {
-                ls[lo + row] = crossEntropy(xs, xo + row * v, labels[row], scale, ds, dlo + row * v, v);
+                int at = row * v;
+                ls[lo + row] = crossEntropy(xs, xo + at, labels[row], scale, ds, dlo + at, scratch[worker], v);
             }
         });
     }
 
     /** The loss of a row; with {@code d}, d = (softmax(x) − onehot(label)) · scale. */
-    private static float crossEntropy(float[] x, int xo, int label, float scale, float[] d, int dlo, int n) {
+    private static float crossEntropy(
+            float[] x, int xo, int label, float scale, float[] d, int dlo, float[] scratch, int n) {
         if (label == Backend.IGNORE_INDEX) {
             if (d != null) {
                 Arrays.fill(d, dlo, dlo + n, 0);
@@ -78,7 +82,10 @@ final class Tokens {
         float max = max(x, xo, n);
         double sum = 0;
         for (int i = 0; i < n; i += RUN) {
-            sum += exponentials(x, xo + i, max, d, dlo + i, Math.min(RUN, n - i));
+            float[] out = d == null ? scratch : d;
+            int count = Math.min(RUN, n - i), at = d == null ? 0 : dlo + i;
+            VectorMath.exp(1, x, xo + i, -max, out, at, count);
+            sum += Reductions.sum(out, at, count);
         }
         if (d != null) {
             Elementwise.add((float) (scale / sum), d, dlo, d, dlo, n, false);
@@ -100,27 +107,5 @@ final class Tokens {
             max = Math.max(max, x[xo + i]);
         }
         return max;
-    }
-
-    /** Σ e^(x − max); the summands go to {@code out} if there is one. */
-    private static float exponentials(float[] x, int xo, float max, float[] out, int oo, int n) {
-        var s = FloatVector.zero(SPECIES);
-        int i = 0;
-        for (; i <= n - W; i += W) {
-            var e = VectorMath.exp(FloatVector.fromArray(SPECIES, x, xo + i).sub(max));
-            s = s.add(e);
-            if (out != null) {
-                e.intoArray(out, oo + i);
-            }
-        }
-        float sum = VectorMath.sum(s);
-        for (; i < n; i++) {
-            float e = (float) Math.exp(x[xo + i] - max);
-            sum += e;
-            if (out != null) {
-                out[oo + i] = e;
-            }
-        }
-        return sum;
     }
 }

@@ -1,7 +1,7 @@
 package megalodon4j.tensor.cpu;
 
 import static megalodon4j.tensor.cpu.Lanes.SPECIES;
-import static megalodon4j.tensor.cpu.Lanes.fma;
+import static megalodon4j.tensor.cpu.Lanes.W;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
@@ -12,48 +12,59 @@ import jdk.incubator.vector.VectorShuffle;
  *
  * <p>The Vector API has both, but {@code lanewise(EXP)} and {@code reduceLanes(ADD)} give other last bits in the interpreter than in
  * compiled code: a result would depend on the moment at which the compiler gets to a kernel, and no two runs would be the same.
+ *
+ * <p>C2 always inlines the Vector API, but stops inlining anything else once a compilation has grown to 18,000 nodes; a vector that is then
+ * passed to a method of ours is boxed. Two exponentials are too many already. Kernels that only wait for memory therefore write out
+ * multiplication and addition rather than call {@link Lanes#fma}, and take their exponentials from arrays.
  */
 final class VectorMath {
-    private static final VectorShuffle<Float> OTHER_HALF = VectorShuffle.fromOp(SPECIES, lane -> lane ^ 8 % Lanes.W);
-    private static final VectorShuffle<Float> OTHER_QUARTER = VectorShuffle.fromOp(SPECIES, lane -> lane ^ 4 % Lanes.W);
+    private static final VectorShuffle<Float> OTHER_HALF = VectorShuffle.fromOp(SPECIES, lane -> lane ^ 8 % W);
+    private static final VectorShuffle<Float> OTHER_QUARTER = VectorShuffle.fromOp(SPECIES, lane -> lane ^ 4 % W);
 
+    // Beyond these, 2ⁿ is 0 and ∞ in the representation below: n = −127 and n = 128.
+    private static final float LOWEST = -88;
+    private static final float HIGHEST = 88.7f;
+
+    // x + ROUND rounds x to an integer and has it, plus the bias of float's exponent, in its low bits.
+    private static final float ROUND = 0x1.8p23f + 127;
     private static final float LOG2_E = 1.44269504f;
     private static final float LN2_HIGH = 0.693359375f; // few bits, so that its products with small integers are exact
     private static final float LN2_LOW = -2.12194440e-4f; // ln 2 − LN2_HIGH
-    private static final float ROUND = 0x1.8p23f; // x + ROUND has the integer nearest to x in its low bits
-
-    // Where 2ⁿ leaves the range of normal numbers.
-    private static final float LOWEST = -87.3f;
-    private static final float HIGHEST = 88.3f;
 
     private VectorMath() {}
 
     /**
-     * eˣ to 2 units in the last place; 0 below −87.3, ∞ above 88.3.
+     * eˣ to one unit in the last place; 0 below −87.7, ∞ above 88.4. The same bits with and without FMA.
      *
-     * <p>With n the integer nearest to x / ln 2 and r = x − n ln 2, it is 2ⁿ eʳ; the polynomial for eʳ is that of Cephes' {@code expf}.
+     * <p>With n the integer nearest to x / ln 2 and r = x − n ln 2, it is 2ⁿ eʳ, and eʳ a minimax polynomial on |r| ≤ ½ ln 2.
      */
     static FloatVector exp(FloatVector x) {
-        var shifted = fma(x, FloatVector.broadcast(SPECIES, LOG2_E), FloatVector.broadcast(SPECIES, ROUND));
+        x = x.blend(LOWEST, x.compare(VectorOperators.LT, LOWEST));
+        x = x.blend(HIGHEST, x.compare(VectorOperators.GT, HIGHEST));
+        var shifted = x.mul(LOG2_E).add(ROUND);
         var n = shifted.sub(ROUND);
-        var r = fma(n, FloatVector.broadcast(SPECIES, -LN2_HIGH), x);
-        r = fma(n, FloatVector.broadcast(SPECIES, -LN2_LOW), r);
-        var p = FloatVector.broadcast(SPECIES, 1.9875691500e-4f);
-        p = fma(p, r, FloatVector.broadcast(SPECIES, 1.3981999507e-3f));
-        p = fma(p, r, FloatVector.broadcast(SPECIES, 8.3334519073e-3f));
-        p = fma(p, r, FloatVector.broadcast(SPECIES, 4.1665795894e-2f));
-        p = fma(p, r, FloatVector.broadcast(SPECIES, 1.6666665459e-1f));
-        p = fma(p, r, FloatVector.broadcast(SPECIES, 5.0000001201e-1f));
-        p = fma(p, r.mul(r), r).add(1);
-        var exponent = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
-        return p.reinterpretAsInts()
-                .add(exponent)
-                .reinterpretAsFloats()
-                .blend(0, x.compare(VectorOperators.LT, LOWEST))
-                .blend(Float.POSITIVE_INFINITY, x.compare(VectorOperators.GT, HIGHEST));
+        var r = x.sub(n.mul(LN2_HIGH)).sub(n.mul(LN2_LOW));
+        var p = r.mul(0.0013887505f).add(0.0083733154f);
+        p = p.mul(r).add(0.04166758f);
+        p = p.mul(r).add(0.16666473f);
+        p = p.mul(r).add(0.49999994f);
+        p = p.mul(r).add(1);
+        p = p.mul(r).add(1);
+        return p.mul(shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats());
     }
 
-    /** The sum of a vector's lanes; of {@link Lanes#SPECIES} or of four lanes. */
+    /** out = e^(scale · x + shift). */
+    static void exp(float scale, float[] x, int xo, float shift, float[] out, int oo, int n) {
+        int i = 0;
+        for (; i <= n - W; i += W) {
+            exp(FloatVector.fromArray(SPECIES, x, xo + i).mul(scale).add(shift)).intoArray(out, oo + i);
+        }
+        for (; i < n; i++) {
+            out[oo + i] = (float) Math.exp(x[xo + i] * scale + shift);
+        }
+    }
+
+    /** The sum of the lanes of a vector of {@link Lanes#SPECIES}, or of four lanes. */
     static float sum(FloatVector v) {
         if (v.length() > 8) {
             v = v.add(v.rearrange(OTHER_HALF));

@@ -10,7 +10,8 @@ import org.jtransforms.utils.CommonUtils;
  */
 public final class RealFft {
     static {
-        // JTransforms would start its own threads for long sequences, which also keep the JVM alive: ours are busy already.
+        // JTransforms would start its own threads for long sequences, which also keep the JVM alive: ours are busy
+        // already.
         CommonUtils.setThreadsBeginN_1D_FFT_2Threads(Long.MAX_VALUE);
         CommonUtils.setThreadsBeginN_1D_FFT_4Threads(Long.MAX_VALUE);
     }

@@ -1,0 +1,134 @@
+package megalodon4j.train;
+
+import java.io.BufferedInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.zip.CRC32;
+import java.util.zip.GZIPInputStream;
+import java.util.zip.ZipInputStream;
+
+/**
+ * The bytes that a run learns from: the first 90 % train, the rest validate.
+ *
+ * @param name where the bytes come from, in words
+ */
+record Corpus(String name, byte[] bytes, int trainSize) {
+    /** What of a file is used: the part of enwik8 on which results are reported. */
+    static final int LIMIT = 95_000_000;
+
+    private static final double TRAIN_SHARE = 0.9;
+
+    Corpus(String name, byte[] bytes) {
+        this(name, bytes, (int) (bytes.length * TRAIN_SHARE));
+    }
+
+    int validationSize() {
+        return bytes.length - trainSize;
+    }
+
+    /**
+     * @param dataPath a file (raw, .gz or .zip) or {@code builtin:jdk-src}
+     * @throws Failure if there is no such file, or it cannot be read
+     */
+    static Corpus load(String dataPath) {
+        if (dataPath.startsWith("builtin:")) {
+            if (!dataPath.equals(BuiltinText.NAME)) {
+                throw Failure.usage("data_path: \"%s\"; the only built-in text is %s", dataPath, BuiltinText.NAME);
+            }
+            return BuiltinText.load(Path.of(System.getProperty("java.home")));
+        }
+        if (!Files.exists(Path.of(dataPath))) {
+            throw Failure.usage("data_path: %s: no such file; %s needs none", dataPath, BuiltinText.NAME);
+        }
+        return new Corpus(dataPath, read("data_path", Path.of(dataPath), LIMIT));
+    }
+
+    /** The first bytes of a file, unpacked if its name ends in .gz or .zip (the entries one after another). */
+    static byte[] read(String option, Path path, int limit) {
+        var name = path.toString().toLowerCase(Locale.ROOT);
+        if (name.endsWith(".gz")) {
+            return gunzip(option, path, limit);
+        }
+        return read(option, path, name.endsWith(".zip") ? in -> unzip(in, limit) : in -> in.readNBytes(limit));
+    }
+
+    /** A file as it is. */
+    static byte[] raw(String option, Path path) {
+        return read(option, path, InputStream::readAllBytes);
+    }
+
+    /** The first bytes of what a gzip file holds. */
+    static byte[] gunzip(String option, Path path, int limit) {
+        return read(option, path, in -> new GZIPInputStream(in, 1 << 16).readNBytes(limit));
+    }
+
+    private interface Reader {
+        byte[] read(InputStream in) throws IOException;
+    }
+
+    private static byte[] read(String option, Path path, Reader reader) {
+        if (!Files.exists(path) || Files.isDirectory(path)) {
+            throw Failure.usage("%s: %s: %s", option, path, Files.exists(path) ? "a folder" : "no such file");
+        }
+        try (var in = new BufferedInputStream(Files.newInputStream(path), 1 << 16)) {
+            return reader.read(in);
+        } catch (IOException e) {
+            throw Failure.usage("%s: %s: cannot be read: %s", option, path, Failure.reason(e))
+                    .causedBy(e);
+        }
+    }
+
+    private static byte[] unzip(InputStream in, int limit) throws IOException {
+        var bytes = new ByteArrayOutputStream();
+        var zip = new ZipInputStream(in);
+        int entries = 0;
+        while (zip.getNextEntry() != null && bytes.size() < limit) {
+            bytes.write(zip.readNBytes(limit - bytes.size()));
+            entries++;
+        }
+        if (entries == 0) {
+            throw new IOException("not a zip file, or an empty one");
+        }
+        return bytes.toByteArray();
+    }
+
+    /** Refuses a text that is too short for sequences of {@code seqLen} tokens, or holds bytes that are no tokens. */
+    void require(int seqLen, int numTokens) {
+        int shortest = Math.min(trainSize - 1, validationSize());
+        if (shortest < seqLen + 1) {
+            throw Failure.usage(
+                    "data_path: %s: %,d bytes are too short for seq_len %d; at least %d are needed "
+                            + "for training and %d for validation, of which it has %,d and %,d",
+                    name, bytes.length, seqLen, seqLen + 2, seqLen + 1, trainSize, validationSize());
+        }
+        requireTokens("data_path: " + name, bytes, numTokens);
+    }
+
+    static void requireTokens(String where, byte[] bytes, int numTokens) {
+        for (int i = 0; i < bytes.length && numTokens < 256; i++) {
+            if ((bytes[i] & 0xFF) >= numTokens) {
+                throw Failure.usage(
+                        "%s: byte %d is %d; the model's num_tokens allows values below %d",
+                        where, i, bytes[i] & 0xFF, numTokens);
+            }
+        }
+    }
+
+    /** Copies {@code count} bytes from {@code start} on as tokens to {@code to[at …]}. */
+    void tokens(int start, int count, int[] to, int at) {
+        for (int i = 0; i < count; i++) {
+            to[at + i] = bytes[start + i] & 0xFF;
+        }
+    }
+
+    /** A checksum that tells one text from another. */
+    long checksum() {
+        var crc = new CRC32();
+        crc.update(bytes);
+        return crc.getValue();
+    }
+}

@@ -1,0 +1,95 @@
+package megalodon4j.train;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
+
+/** Files that are there as a whole or not at all, whenever the power goes. */
+final class DurableFiles {
+    /** How names begin of what is still being written. */
+    static final String ASIDE = ".tmp-";
+
+    private DurableFiles() {}
+
+    /** Writes a folder: under another name, to the disk, then renamed; takes the place of one that is there. */
+    static void writeFolder(Path folder, Contents contents) throws IOException {
+        var aside = folder.resolveSibling(ASIDE + folder.getFileName());
+        delete(aside);
+        Files.createDirectories(aside);
+        contents.writeTo(aside);
+        try (var files = Files.list(aside)) {
+            for (var file : files.toList()) {
+                sync(file);
+            }
+        }
+        syncFolder(aside);
+        if (Files.exists(folder)) {
+            var old = folder.resolveSibling(ASIDE + "old-" + folder.getFileName());
+            delete(old);
+            Files.move(folder, old, StandardCopyOption.ATOMIC_MOVE);
+            Files.move(aside, folder, StandardCopyOption.ATOMIC_MOVE);
+            delete(old);
+        } else {
+            Files.move(aside, folder, StandardCopyOption.ATOMIC_MOVE);
+        }
+        syncFolder(folder.toAbsolutePath().getParent());
+    }
+
+    /** What a folder is to hold. */
+    @FunctionalInterface
+    interface Contents {
+        void writeTo(Path folder) throws IOException;
+    }
+
+    /** Replaces a file's contents. */
+    static void replace(Path file, byte[] contents) throws IOException {
+        var aside = file.resolveSibling(ASIDE + file.getFileName());
+        Files.write(aside, contents);
+        sync(aside);
+        Files.move(aside, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+        syncFolder(file.toAbsolutePath().getParent());
+    }
+
+    private static void sync(Path file) throws IOException {
+        try (var channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+            channel.force(true);
+        }
+    }
+
+    private static void syncFolder(Path folder) throws IOException {
+        try (var channel = FileChannel.open(folder, StandardOpenOption.READ)) {
+            channel.force(true);
+        } catch (IOException e) {
+            // Windows opens no folders; its renames are durable by themselves.
+            if (!System.getProperty("os.name").startsWith("Windows")) {
+                throw e;
+            }
+        }
+    }
+
+    /** Deletes a file or a folder with all that is in it, if it is there. */
+    static void delete(Path path) throws IOException {
+        if (!Files.exists(path)) {
+            return;
+        }
+        Files.walkFileTree(path, new SimpleFileVisitor<>() {
+            @Override
+            public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
+                Files.delete(file);
+                return FileVisitResult.CONTINUE;
+            }
+
+            @Override
+            public FileVisitResult postVisitDirectory(Path folder, IOException e) throws IOException {
+                Files.delete(folder);
+                return FileVisitResult.CONTINUE;
+            }
+        });
+    }
+}

@@ -1,0 +1,216 @@
+package megalodon4j.train;
+
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.stream.Stream;
+import megalodon4j.models.LanguageModel;
+import megalodon4j.models.Sampling;
+import megalodon4j.tensor.Philox;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code megalodon generate}. */
+@Command(name = "generate", description = "Continues a text.", sortOptions = false)
+final class GenerateCommand extends Subcommand {
+    /** Says something early that a model can only repeat later if it looks back further than a chunk. */
+    static final String DEFAULT_PROMPT =
+            "From the keeper's log, winter quarter. Remember this first: the signal word of the harbour is "
+                    + "ORCHID-7319, and only the red boat answers to it. The wind has gone round to the north and the "
+                    + "gulls sit on the sea wall. Two barrels of oil came up with the noon tide, and the glass of the "
+                    + "great lamp was cleaned on both sides. Tonight, when the red boat comes in, the keeper calls out";
+
+    private static final int SHOWN_PROMPT = 400;
+
+    @Mixin
+    private ModelSource source;
+
+    @Option(names = "--prompt", paramLabel = "S", description = "The text to continue.")
+    private String prompt;
+
+    @Option(names = "--prompt-file", paramLabel = "F", description = "The text to continue: the bytes of a file.")
+    private Path promptFile;
+
+    @Option(
+            names = "--prompt-gzip",
+            paramLabel = "F",
+            description = "The text to continue: the first bytes of a .gz file.")
+    private Path promptGzip;
+
+    @Option(
+            names = "--prompt-len",
+            paramLabel = "N",
+            description = "How many bytes of --prompt-gzip (384 if not given).")
+    private Integer promptLength;
+
+    @Option(
+            names = "--max-new-tokens",
+            paramLabel = "N",
+            description = "How much to add (generate_length of the config).")
+    private Integer maxNewTokens;
+
+    @Option(names = "--temperature", paramLabel = "T", description = "0 takes the most probable token always.")
+    private Float temperature;
+
+    @Option(names = "--min-p", paramLabel = "P", description = "Drops tokens less probable than P times the best one.")
+    private Float minP;
+
+    @Option(names = "--top-k", paramLabel = "K", description = "Keeps the K most probable tokens; 0 is off.")
+    private Integer topK;
+
+    @Option(
+            names = "--top-p",
+            paramLabel = "P",
+            description = "Keeps the most probable tokens that sum up to P; 1 is off.")
+    private Float topP;
+
+    @Option(names = "--seed", paramLabel = "N", description = "Another seed, another text (seed of the config).")
+    private Long seed;
+
+    @Option(names = "--json", description = "Prints one JSON object in place of the text.")
+    private boolean json;
+
+    @Mixin
+    private DeviceOptions device;
+
+    @Override
+    int execute() {
+        device.check();
+        var config = source.config();
+        var sampling = sampling(config.generation());
+        int count = maxNewTokens == null ? config.generation().length() : maxNewTokens;
+        if (count < 0) {
+            throw Failure.usage("--max-new-tokens: %d; allowed: 0 and more", count);
+        }
+        var bytes = prompt(config);
+        try (var backend = device.open();
+                var stop = Stop.onSignal()) {
+            return generate(
+                    source.load(config, backend), bytes, count, sampling, seed == null ? config.seed() : seed, stop);
+        }
+    }
+
+    private Sampling sampling(RunConfig.Generation byConfig) {
+        var sampling = Generator.sampling(byConfig);
+        try {
+            return new Sampling(
+                    temperature == null ? sampling.temperature() : temperature,
+                    minP == null ? sampling.minP() : minP,
+                    topK == null ? sampling.topK() : topK,
+                    topP == null ? sampling.topP() : topP);
+        } catch (IllegalArgumentException e) {
+            throw Failure.usage("--%s", e.getMessage()).causedBy(e);
+        }
+    }
+
+    private byte[] prompt(RunConfig config) {
+        if (Stream.of(prompt, promptFile, promptGzip).filter(p -> p != null).count() > 1) {
+            throw Failure.usage("only one of --prompt, --prompt-file and --prompt-gzip is allowed");
+        }
+        if (promptLength != null && (promptGzip == null || promptLength < 1)) {
+            throw Failure.usage("--prompt-len: %d; allowed: at least 1, together with --prompt-gzip", promptLength);
+        }
+        var bytes = promptBytes();
+        if (bytes.length == 0) {
+            throw Failure.usage("the prompt is empty; at least one byte is needed");
+        }
+        Corpus.requireTokens("the prompt", bytes, config.model().numTokens());
+        return bytes;
+    }
+
+    private byte[] promptBytes() {
+        if (promptFile != null) {
+            return Corpus.raw("--prompt-file", promptFile);
+        }
+        if (promptGzip != null) {
+            return Corpus.gunzip("--prompt-gzip", promptGzip, promptLength == null ? 384 : promptLength);
+        }
+        return (prompt == null ? DEFAULT_PROMPT : prompt).getBytes(StandardCharsets.UTF_8);
+    }
+
+    private int generate(LanguageModel model, byte[] prompt, int count, Sampling sampling, long seed, Stop stop) {
+        if (!json) {
+            showPrompt(prompt);
+        }
+        var text = new Utf8Stream();
+        var tokens = new int[count];
+        var speed = new Speed(count);
+        boolean stopped = false;
+        try {
+            var random = new Philox(seed, Streams.GENERATE);
+            Generator.generate(model, Generator.tokens(prompt), count, sampling, random, stop, token -> {
+                tokens[speed.tick()] = token;
+                if (!json) {
+                    out().print(text.add(token));
+                    out().flush();
+                }
+            });
+        } catch (Stop.Requested e) {
+            stopped = true;
+        }
+        if (json) {
+            printJson(prompt.length, tokens, speed);
+        } else {
+            out().println(text.finish());
+            out().flush();
+            err().printf(Locale.ROOT, "%,d tokens, %,.1f tokens/s%n", speed.tokens(), speed.tokensPerSecond());
+            err().flush();
+        }
+        return stopped ? Stop.EXIT_CODE : 0;
+    }
+
+    private void showPrompt(byte[] prompt) {
+        var text = Utf8Stream.decode(Generator.tokens(prompt));
+        err().print(text.length() <= SHOWN_PROMPT ? text : "…" + text.substring(text.length() - SHOWN_PROMPT));
+        if (!Terminal.isStderr()) {
+            err().println(); // otherwise the text follows on the same line
+        }
+        err().flush();
+    }
+
+    private void printJson(int promptTokens, int[] tokens, Speed speed) {
+        var object = Json.object().put("prompt_tokens", promptTokens);
+        var list = object.putArray("tokens");
+        for (int i = 0; i < speed.tokens(); i++) {
+            list.add(tokens[i]);
+        }
+        var known = Arrays.copyOf(tokens, speed.tokens());
+        object.put("text", Utf8Stream.decode(known)).put("tokens_per_second", speed.tokensPerSecond());
+        out().println(Json.line(object));
+        out().flush();
+    }
+
+    /** The speed of what follows the prompt and the first tokens, during which the JVM still compiles. */
+    private static final class Speed {
+        private static final int WARM_UP = 32;
+
+        private final int warmUp;
+        private int tokens;
+        private long from;
+        private long to;
+
+        Speed(int expected) {
+            warmUp = Math.min(WARM_UP, expected / 4);
+        }
+
+        /** One more token; how many there were before. */
+        int tick() {
+            to = System.nanoTime();
+            if (tokens <= warmUp) {
+                from = to;
+            }
+            return tokens++;
+        }
+
+        int tokens() {
+            return tokens;
+        }
+
+        double tokensPerSecond() {
+            int measured = tokens - 1 - warmUp;
+            return measured < 1 ? 0 : measured / ((to - from) * 1e-9);
+        }
+    }
+}

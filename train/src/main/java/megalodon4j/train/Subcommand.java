@@ -1,0 +1,51 @@
+package megalodon4j.train;
+
+import java.io.PrintWriter;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** What all commands share. */
+@Command
+abstract class Subcommand implements Callable<Integer> {
+    @Spec
+    private CommandSpec spec;
+
+    @Option(
+            names = {"-h", "--help"},
+            usageHelp = true,
+            description = "Show this help and exit.")
+    private boolean help;
+
+    @Override
+    public final Integer call() throws Exception {
+        try {
+            return execute();
+        } catch (OutOfMemoryError e) {
+            throw Failure.job(
+                            "out of memory (%,d MB of heap): a smaller micro_batch, "
+                                    + "or more memory with MEGALODON_JVM=-Xmx8g",
+                            Runtime.getRuntime().maxMemory() >> 20)
+                    .causedBy(e);
+        }
+    }
+
+    /** Does the work; the exit code. */
+    abstract int execute() throws Exception;
+
+    final PrintWriter out() {
+        return spec.commandLine().getOut();
+    }
+
+    final PrintWriter err() {
+        return spec.commandLine().getErr();
+    }
+
+    /** A line on stderr that is no error. */
+    final void note(String format, Object... arguments) {
+        err().println("note: " + String.format(format, arguments));
+        err().flush();
+    }
+}

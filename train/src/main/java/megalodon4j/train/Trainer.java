@@ -1,0 +1,209 @@
+package megalodon4j.train;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Locale;
+import megalodon4j.autograd.Adam;
+import megalodon4j.autograd.Ops;
+import megalodon4j.autograd.Tape;
+import megalodon4j.models.LanguageModel;
+import megalodon4j.tensor.Philox;
+
+/**
+ * The loop of a run. Before step s it validates, if s is a multiple of {@code validate_every}; then it trains on A
+ * micro-batches; then it samples, if s is a multiple of {@code generate_every}; then it saves, if s + 1 is one of
+ * {@code save_every}.
+ *
+ * <p>All that a step depends on is the weights, the moments, and how many sequences have been drawn: this is what a
+ * checkpoint holds, so that a resumed run is the run never stopped.
+ */
+final class Trainer {
+    private static final float BETA1 = 0.9f;
+    private static final float BETA2 = 0.999f;
+    private static final float EPS = 1e-8f;
+
+    private final RunConfig config;
+    private final Corpus corpus;
+    private final LanguageModel model;
+    private final RunFolder folder;
+    private final Adam adam;
+    private final Sampler sampler;
+    private final long checksum;
+    private final Windows.Batch batch;
+
+    private int step;
+    private long tokens;
+    private long sequences;
+
+    Trainer(RunConfig config, Corpus corpus, LanguageModel model, RunFolder folder) {
+        this.config = config;
+        this.corpus = corpus;
+        this.model = model;
+        this.folder = folder;
+        adam = new Adam(model.parameters(), BETA1, BETA2, EPS);
+        sampler = Sampler.of(config, corpus.trainSize());
+        checksum = corpus.checksum();
+        batch = new Windows.Batch(config.training().microBatch(), config.seqLen());
+    }
+
+    /** Steps done so far. */
+    int step() {
+        return step;
+    }
+
+    int tokensAStep() {
+        return config.training().sequences() * config.seqLen();
+    }
+
+    long checksum() {
+        return checksum;
+    }
+
+    /** Goes on from a checkpoint. */
+    void restore(Checkpoint checkpoint) {
+        checkpoint.restore(model, adam);
+        step = checkpoint.state().step();
+        tokens = checkpoint.state().tokens();
+        sequences = checkpoint.state().sequences();
+    }
+
+    /**
+     * Trains to the end.
+     *
+     * @return whether the end was reached; false if a stop was requested, after which the folder can be resumed
+     */
+    boolean run(Progress progress, Stop stop) throws IOException {
+        try (var metrics = new Metrics(folder.metrics())) {
+            return run(metrics, progress, stop);
+        }
+    }
+
+    private boolean run(Metrics metrics, Progress progress, Stop stop) throws IOException {
+        int begun = step;
+        try {
+            while (step < config.training().steps()) {
+                if (due(config.validation().every(), step)) {
+                    validate(metrics, progress, stop);
+                }
+                train(metrics, progress, stop);
+                if (step > 1 && due(config.generation().every(), step - 1)) {
+                    sample(progress);
+                }
+                if (due(config.saveEvery(), step)) {
+                    save(folder.checkpoint(step), metrics, progress);
+                }
+            }
+            save(folder.finalCheckpoint(), metrics, progress);
+            if (config.validation().every() > 0) {
+                validate(metrics, progress, stop);
+            }
+            return true;
+        } catch (Stop.Requested e) {
+            if (step > begun
+                    && folder.latest().map(c -> c.state().step() < step).orElse(true)) {
+                save(folder.checkpoint(step), metrics, progress);
+            }
+            return false;
+        }
+    }
+
+    private static boolean due(int every, int step) {
+        return every > 0 && step % every == 0;
+    }
+
+    private void validate(Metrics metrics, Progress progress, Stop stop) throws IOException {
+        var windows =
+                Windows.validation(corpus, config.seqLen(), config.validation().windows());
+        double loss = windows.loss(model, config.training().microBatch(), stop);
+        requireFinite("val_loss", loss);
+        metrics.validation(step, loss);
+        progress.say(
+                String.format(Locale.ROOT, "step %,d: validation loss %.4f, bpc %.4f", step, loss, Metrics.bpc(loss)));
+    }
+
+    private void train(Metrics metrics, Progress progress, Stop stop) throws IOException {
+        var training = config.training();
+        long started = System.nanoTime();
+        model.parameters().zeroGrad();
+        double sum = 0;
+        for (int done = 0; done < training.sequences(); done += training.microBatch()) {
+            stop.check();
+            sum += accumulate(sequences + done);
+        }
+        double loss = sum / tokensAStep();
+        requireFinite("train_loss", loss);
+        double norm = adam.step((float) training.learningRate(), (float) training.weightDecay(), training.maxNorm());
+        requireFinite("grad_norm", norm);
+        double seconds = (System.nanoTime() - started) / 1e9;
+        sequences += training.sequences();
+        tokens += tokensAStep();
+        metrics.training(step, loss, norm, training.learningRate(), tokens, seconds);
+        step++;
+        progress.step(step, loss, seconds);
+    }
+
+    /**
+     * One micro-batch forward and backward; the gradient is that of the mean over the whole step. Returns the sum of
+     * its losses.
+     */
+    private double accumulate(long firstSequence) {
+        for (int row = 0; row < batch.sequences(); row++) {
+            batch.put(row, corpus.bytes(), sampler.start(firstSequence + row));
+        }
+        try (var tape = Tape.training(model.backend())) {
+            var logits = model.logits(tape, batch.ids(), batch.sequences());
+            var losses = Ops.crossEntropy(logits, batch.labels(), 1f / tokensAStep());
+            double sum = model.backend().sum(losses.value());
+            tape.backward(losses);
+            return sum;
+        }
+    }
+
+    private void requireFinite(String what, double value) {
+        if (!Double.isFinite(value)) {
+            throw Failure.job(
+                    "step %d: %s is %s: the run has diverged; a lower learning_rate or grad_clip_norm "
+                            + "may help. What was written to %s stays",
+                    step, what, value, folder.path());
+        }
+    }
+
+    /** A text from the validation split and how the model continues it, after the step before this one. */
+    private void sample(Progress progress) throws IOException {
+        var generation = config.generation();
+        int last = step - 1;
+        var random = new Philox(config.seed(), Streams.SAMPLES + last);
+        int length = Math.min(generation.promptLength(), corpus.validationSize());
+        int start = corpus.trainSize() + random.nextInt(corpus.validationSize() - length + 1);
+        var prompt = new int[length];
+        corpus.tokens(start, length, prompt, 0);
+        var continuation = new int[generation.length()];
+        var at = new int[1];
+        Generator.generate(
+                model,
+                prompt,
+                continuation.length,
+                Generator.sampling(generation),
+                random,
+                Stop.never(), // a sample is short, and a checkpoint behind it must not lack it
+                token -> continuation[at[0]++] = token);
+        var before = Utf8Stream.printable(Utf8Stream.decode(prompt));
+        var after = Utf8Stream.printable(Utf8Stream.decode(continuation));
+        folder.addSample("=== step %d, prompt ===\n%s\n=== step %d, continuation ===\n%s\n\n"
+                .formatted(last, before, last, after));
+        progress.say(String.format(Locale.ROOT, "step %,d: sample, written from ▸ on", last)
+                + ("\n" + tail(before) + "▸" + after.stripTrailing()).replace("\n", "\n  │ "));
+    }
+
+    /** The end of a prompt, as much as is needed to judge what follows. */
+    private static String tail(String text) {
+        return text.length() <= 160 ? text : text.substring(text.length() - 160);
+    }
+
+    private void save(Path to, Metrics metrics, Progress progress) throws IOException {
+        metrics.sync();
+        var state = new Checkpoint.State(step, tokens, sequences, config.seed(), folder.samplesBytes(), checksum);
+        Checkpoint.write(to, config, model, adam, state);
+        progress.say(String.format(Locale.ROOT, "step %,d: saved %s", step, to));
+    }
+}

@@ -1,0 +1,223 @@
+package megalodon4j.train;
+
+import static megalodon4j.train.Tiny.run;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.zip.GZIPOutputStream;
+import megalodon4j.tensor.Backend;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+
+/** generate, score, summary, doctor on a trained model. */
+class CommandsTest {
+    @TempDir
+    static Path folder;
+
+    private static Path config;
+    private static Path checkpoint;
+    private static Path text;
+
+    @BeforeAll
+    static void train() throws IOException {
+        config = Tiny.config(folder, Tiny.MEGALODON);
+        assertEquals(
+                0, run("train", "--config", config, "--set", "num_batches=30").exitCode());
+        checkpoint = folder.resolve("run/checkpoint_final");
+        text = Files.write(folder.resolve("text"), BuiltinText.synthetic(165));
+    }
+
+    @Test
+    void generatedTextGoesToStdout() {
+        var outcome = run("generate", "--ckpt", checkpoint, "--max-new-tokens", 40);
+        assertEquals(0, outcome.exitCode(), outcome::err);
+        assertTrue(outcome.out().length() > 30, outcome::out);
+        assertTrue(outcome.err().startsWith(GenerateCommand.DEFAULT_PROMPT), outcome::err);
+        assertTrue(outcome.err().contains("40 tokens, "), outcome::err);
+        assertEquals(
+                0, run("generate", "--ckpt", checkpoint, "--max-new-tokens", 0).exitCode());
+    }
+
+    @Test
+    void jsonHoldsTheSame() {
+        var plain = run("generate", "--ckpt", checkpoint, "--prompt", "A quiet", "--max-new-tokens", 20);
+        var json = json("generate", "--ckpt", checkpoint, "--prompt", "A quiet", "--max-new-tokens", 20, "--json");
+        assertEquals(7, json.get("prompt_tokens").intValue());
+        assertEquals(20, json.get("tokens").size());
+        assertEquals(plain.out(), json.get("text").stringValue() + System.lineSeparator());
+        assertTrue(json.get("tokens_per_second").doubleValue() > 0);
+        assertEquals(4, json.size());
+    }
+
+    @Test
+    void promptsComeFromFilesToo() throws IOException {
+        var gz = folder.resolve("prompt.gz");
+        try (var out = new GZIPOutputStream(Files.newOutputStream(gz))) {
+            out.write("A quiet engineer".getBytes());
+        }
+        var raw = Files.write(folder.resolve("prompt"), new byte[] {'A', (byte) 0xFF, ' ', 'q'});
+        assertEquals(
+                4,
+                json("generate", "--ckpt", checkpoint, "--prompt-file", raw, "--json")
+                        .get("prompt_tokens")
+                        .intValue());
+        assertEquals(
+                json("generate", "--ckpt", checkpoint, "--prompt", "A quiet", "--json")
+                        .get("tokens"),
+                json("generate", "--ckpt", checkpoint, "--prompt-gzip", gz, "--prompt-len", 7, "--json")
+                        .get("tokens"));
+    }
+
+    @Test
+    void theSeedAndTheFiltersMatter() {
+        var one = json("generate", "--ckpt", checkpoint, "--json", "--seed", 1, "--min-p", 0)
+                .get("tokens");
+        assertEquals(
+                one,
+                json("generate", "--ckpt", checkpoint, "--json", "--seed", 1, "--min-p", 0)
+                        .get("tokens"));
+        assertNotEquals(
+                one,
+                json("generate", "--ckpt", checkpoint, "--json", "--seed", 2, "--min-p", 0)
+                        .get("tokens"));
+        var greedy = json("generate", "--ckpt", checkpoint, "--json", "--temperature", 0)
+                .get("tokens");
+        assertEquals(
+                greedy,
+                json("generate", "--ckpt", checkpoint, "--json", "--top-k", 1, "--seed", 5)
+                        .get("tokens"));
+        assertEquals(
+                greedy,
+                json(
+                                "generate",
+                                "--config",
+                                config,
+                                "--weights",
+                                checkpoint.resolve("model.safetensors"),
+                                "--temperature",
+                                0,
+                                "--json")
+                        .get("tokens"));
+    }
+
+    @Test
+    void scoreIsTheMeanOverWindows() throws IOException {
+        var json = json("score", "--ckpt", checkpoint, "--data", text, "--json");
+        assertEquals(160, json.get("tokens").intValue()); // ten windows of 16 in 165 bytes
+        assertEquals(
+                json.get("loss").doubleValue() / Math.log(2), json.get("bpc").doubleValue(), 1e-12);
+        assertEquals(4, json.size());
+        try (var backend = Backend.cpu(1)) {
+            var read = Tiny.read(config);
+            var model = read.model().create(backend, 0);
+            Checkpoint.load(model, checkpoint.resolve("model.safetensors"));
+            double sum = 0;
+            var bytes = Files.readAllBytes(text);
+            for (int i = 0; i < 10; i++) {
+                int start = 16 * i;
+                sum += new Windows(bytes, 16, 1, _ -> start).loss(model, 1, Stop.never());
+            }
+            assertEquals(sum / 10, json.get("loss").doubleValue(), 1e-5);
+        }
+        var longer = json("score", "--ckpt", checkpoint, "--data", text, "--seq-len", 32, "--json");
+        assertEquals(160, longer.get("tokens").intValue());
+        assertNotEquals(json.get("loss"), longer.get("loss"));
+    }
+
+    @Test
+    void aStreamIsOneLongWindow() {
+        var stream = json("score", "--ckpt", checkpoint, "--data", text, "--stream", "--json");
+        assertEquals(164, stream.get("tokens").intValue());
+        // 160 tokens are 20 chunks, so one window takes all but the last 4 targets.
+        var window = json("score", "--ckpt", checkpoint, "--data", text, "--seq-len", 160, "--json");
+        assertEquals(window.get("loss").doubleValue(), stream.get("loss").doubleValue(), 0.1);
+        var head = folder.resolve("head");
+        write(head, BuiltinText.synthetic(161));
+        assertEquals(
+                window.get("loss").doubleValue(),
+                json("score", "--ckpt", checkpoint, "--data", head, "--stream", "--json")
+                        .get("loss")
+                        .doubleValue(),
+                1e-5);
+    }
+
+    private static void write(Path file, byte[] bytes) {
+        try {
+            Files.write(file, bytes);
+        } catch (IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+    }
+
+    @Test
+    void summaryListsParameters() {
+        var outcome = run("summary", "--config", "../configs/llama_512.yaml");
+        assertEquals(0, outcome.exitCode(), outcome::err);
+        assertTrue(outcome.out().contains("layers.5.ff.w2.weight"), outcome::out);
+        assertTrue(outcome.out().lines().toList().getLast().matches("total +12,489,600"), outcome::out);
+        var megalodon = run("summary", "--config", "../configs/megalodon_multichunk_512.yaml")
+                .out();
+        assertTrue(megalodon.lines().toList().getLast().matches("total +11,277,696"), megalodon);
+    }
+
+    @Test
+    void doctorAlwaysAnswers() {
+        var json = json("doctor", "--json");
+        assertEquals(Runtime.version().toString(), json.get("jdk").stringValue());
+        assertTrue(json.get("sgemm_gflops").get("one_thread").doubleValue() > 0, json::toString);
+        assertFalse(json.get("cuda").get("available").booleanValue());
+        assertEquals(
+                "this build has no CUDA backend yet",
+                json.get("cuda").get("reason").stringValue());
+    }
+
+    @Test
+    void whatIsWrongEndsInOneLine() {
+        assertRefused("--ckpt DIR is needed", "generate");
+        assertRefused("together with --weights", "generate", "--config", config);
+        assertRefused("none: no such folder", "generate", "--ckpt", folder.resolve("none"));
+        assertRefused("it holds " + checkpoint, "generate", "--ckpt", folder.resolve("run"));
+        assertRefused(
+                "--weights: none: no such file", "score", "--config", config, "--weights", "none", "--data", text);
+        assertRefused("--data", "score", "--ckpt", checkpoint);
+        assertRefused("--data: none: no such file", "score", "--ckpt", checkpoint, "--data", "none");
+        assertRefused("--seq-len: 12; allowed", "score", "--ckpt", checkpoint, "--data", text, "--seq-len", 12);
+        assertRefused("at least 801", "score", "--ckpt", checkpoint, "--data", text, "--seq-len", 800);
+        assertRefused("prompt is empty", "generate", "--ckpt", checkpoint, "--prompt", "");
+        assertRefused("only one of", "generate", "--ckpt", checkpoint, "--prompt", "a", "--prompt-file", text);
+        assertRefused("--prompt-len: 3", "generate", "--ckpt", checkpoint, "--prompt-len", 3);
+        assertRefused("--prompt-file: none", "generate", "--ckpt", checkpoint, "--prompt-file", "none");
+        assertRefused("--temperature must be", "generate", "--ckpt", checkpoint, "--temperature", -1);
+        assertRefused("--max-new-tokens: -1", "generate", "--ckpt", checkpoint, "--max-new-tokens", -1);
+        assertRefused("--threads: 0", "generate", "--ckpt", checkpoint, "--threads", 0);
+        assertRefused("nope.yaml: no such file", "summary", "--config", "nope.yaml");
+    }
+
+    private static void assertRefused(String expected, Object... command) {
+        var outcome = run(command);
+        assertEquals(2, outcome.exitCode(), outcome::err);
+        assertTrue(outcome.error().startsWith("megalodon " + command[0] + ": "), outcome::err);
+        assertTrue(outcome.error().contains(expected), outcome::err);
+        assertEquals("", outcome.out());
+    }
+
+    @Test
+    void verboseShowsWhere() {
+        assertTrue(run("--verbose", "summary", "--config", "nope.yaml").err().contains("\tat "));
+        assertTrue(run("summary", "--config", "nope.yaml", "--verbose").err().contains("\tat "));
+    }
+
+    private static JsonNode json(Object... command) {
+        var outcome = run(command);
+        assertEquals(0, outcome.exitCode(), outcome::err);
+        assertEquals(1, outcome.out().lines().count());
+        return Json.MAPPER.readTree(outcome.out());
+    }
+}

@@ -1,0 +1,96 @@
+package megalodon4j.train;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Models and data so small that a run takes moments. */
+final class Tiny {
+    static final String LLAMA = """
+            model: llama
+            dim: 16
+            depth: 1
+            heads: 2
+            dim_head: 8
+            """;
+
+    static final String MEGALODON = """
+            model: megalodon
+            model_dim: 16
+            num_layers: 2
+            num_heads: 2
+            z_dim: 8
+            value_dim: 16
+            ffn_hidden_dim: 24
+            cema_ndim: 2
+            chunk_size: 8
+            norm_num_groups: 4
+            """;
+
+    private static final String RUN = """
+            seq_len: 16
+            num_batches: 10
+            batch_size: 2
+            grad_accum_every: 2
+            learning_rate: 0.01
+            grad_clip_norm: 1.0
+            validate_every: 4
+            val_batches: 3
+            save_every: 3
+            generate_every: 2
+            generate_prompt_len: 12
+            generate_length: 6
+            """;
+
+    private Tiny() {}
+
+    /** A config file in the folder, with data beside it. */
+    static Path config(Path folder, String model) throws IOException {
+        var data = folder.resolve("data.txt");
+        Files.write(data, BuiltinText.synthetic(4000));
+        var config = folder.resolve("config.yaml");
+        var paths = "data_path: " + data + "\nrun_dir: " + folder.resolve("run") + "\n";
+        return Files.writeString(config, model + RUN + paths);
+    }
+
+    static RunConfig read(Path config, String... sets) {
+        return RunConfig.of(ConfigSource.read(config).set(List.of(sets)));
+    }
+
+    /** What a command did. */
+    record Outcome(int exitCode, String out, String err) {
+        /** The one line of an error. */
+        String error() {
+            if (err.lines().count() != 1) {
+                throw new AssertionError("one line expected, got " + err);
+            }
+            return err.strip();
+        }
+    }
+
+    static Outcome run(Object... arguments) {
+        var out = new StringWriter();
+        var err = new StringWriter();
+        var words = new ArrayList<String>();
+        for (var argument : arguments) {
+            words.add(String.valueOf(argument));
+        }
+        int exitCode = Main.commandLine()
+                .setOut(new PrintWriter(out))
+                .setErr(new PrintWriter(err))
+                .execute(words.toArray(String[]::new));
+        return new Outcome(exitCode, out.toString(), err.toString());
+    }
+
+    /** The lines of a metrics file without the time they took. */
+    static List<String> metrics(Path run) throws IOException {
+        try (var lines = Files.lines(run.resolve("metrics.jsonl"), StandardCharsets.UTF_8)) {
+            return lines.map(line -> line.replaceAll(",\"seconds\":[^}]*", "")).toList();
+        }
+    }
+}

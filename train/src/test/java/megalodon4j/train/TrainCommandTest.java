@@ -1,0 +1,289 @@
+package megalodon4j.train;
+
+import static megalodon4j.train.Tiny.metrics;
+import static megalodon4j.train.Tiny.run;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.Writer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import megalodon4j.tensor.Backend;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class TrainCommandTest {
+    @TempDir
+    Path folder;
+
+    private Path config;
+    private Path whole;
+    private Path resumed;
+
+    @BeforeEach
+    void folders() throws IOException {
+        config = Tiny.config(folder, Tiny.MEGALODON);
+        whole = folder.resolve("whole");
+        resumed = folder.resolve("resumed");
+    }
+
+    @Test
+    void aRunLeavesWhatIsPromised() throws IOException {
+        var outcome = train(whole);
+        assertEquals(0, outcome.exitCode(), outcome::err);
+        var lines = Files.readAllLines(whole.resolve("metrics.jsonl"));
+        assertEquals(10 + 4, lines.size()); // validation before steps 0, 4, 8 and at the end
+        assertTrue(lines.get(0).matches("\\{\"step\":0,\"val_loss\":[\\d.]+,\"val_bpc\":[\\d.]+}"), lines.get(0));
+        var number = "[\\d.E-]+";
+        var step =
+                "\\{\"step\":0,\"train_loss\":N,\"train_bpc\":N,\"grad_norm\":N,\"lr\":0.01,\"tokens\":64,\"seconds\":N}";
+        assertTrue(lines.get(1).matches(step.replace("N", number)), lines.get(1));
+        assertTrue(lines.getLast().startsWith("{\"step\":10,\"val_loss\""), lines.getLast());
+        for (var name : List.of("3", "6", "9", "final")) {
+            for (var file : List.of("model.safetensors", "optimizer.safetensors", "state.json", "config.yaml")) {
+                assertTrue(Files.size(whole.resolve("checkpoint_" + name).resolve(file)) > 0, name + "/" + file);
+            }
+        }
+        assertEquals(
+                Files.readString(whole.resolve("config.yaml")),
+                Tiny.read(whole.resolve("config.yaml")).toYaml());
+        assertTrue(Files.readString(whole.resolve("samples.txt")).contains("=== step 8, continuation ==="));
+        try (var files = Files.list(whole)) {
+            assertTrue(files.noneMatch(file -> file.getFileName().toString().startsWith(".")));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {Tiny.LLAMA, Tiny.MEGALODON})
+    void aStoppedRunGoesOnAsOneNeverStopped(String model) throws IOException {
+        config = Tiny.config(folder, model);
+        assertEquals(0, train(whole).exitCode());
+        assertEquals(0, train(resumed, "--set", "num_batches=5").exitCode());
+        assertTrue(metrics(resumed).getLast().startsWith("{\"step\":5,\"val_loss\""));
+        assertEquals(0, train(resumed, "--resume", "latest").exitCode());
+        assertSameRun(whole, resumed);
+    }
+
+    @Test
+    void aTornLineAndLaterStepsAreCut() throws IOException {
+        assertEquals(0, train(whole).exitCode());
+        assertEquals(0, train(resumed).exitCode());
+        Files.writeString(resumed.resolve("metrics.jsonl"), "{\"step\":10,\"tr", StandardOpenOption.APPEND);
+        Files.createDirectory(resumed.resolve(".tmp-checkpoint_12"));
+        var outcome = train(resumed, "--resume", resumed.resolve("checkpoint_6"));
+        assertEquals(0, outcome.exitCode(), outcome::err);
+        assertTrue(outcome.err().contains("superseded"), outcome::err);
+        assertSameRun(whole, resumed);
+        assertFalse(Files.exists(resumed.resolve(".tmp-checkpoint_12")));
+    }
+
+    @Test
+    void aFinishedRunCanBeExtended() throws IOException {
+        assertEquals(0, train(whole, "--set", "num_batches=13").exitCode());
+        assertEquals(0, train(resumed).exitCode());
+        var outcome = train(resumed, "--resume", "latest", "--set", "num_batches=13");
+        assertTrue(outcome.err().contains("num_batches 10 → 13"), outcome::err);
+        assertSameRun(whole, resumed);
+        assertEquals(
+                0,
+                train(resumed, "--resume", "latest", "--set", "num_batches=13").exitCode()); // nothing left to do
+        assertSameRun(whole, resumed);
+    }
+
+    @Test
+    void aRunStoppedByASignalGoesOn() throws IOException {
+        assertEquals(0, train(whole).exitCode());
+        var read = Tiny.read(config, "run_dir=" + resumed);
+        var run = new RunFolder(resumed);
+        run.begin(read);
+        try (var backend = Backend.cpu(1)) {
+            var corpus = Corpus.load(read.dataPath());
+            var trainer = new Trainer(read, corpus, read.model().create(backend, read.seed()), run);
+            var stop = Stop.never();
+            var out = new PrintWriter(Writer.nullWriter()) {
+                @Override
+                public void println(String line) {
+                    if (line.startsWith("step 4: validation")) {
+                        stop.request();
+                    }
+                }
+            };
+            try (var progress = new Progress(out, new PrintWriter(Writer.nullWriter()), false, 0, 10, 64)) {
+                assertFalse(trainer.run(progress, stop));
+            }
+        }
+        assertEquals(4, run.latest().orElseThrow().state().step());
+        assertEquals(0, train(resumed, "--resume", "latest").exitCode());
+        assertSameRun(whole, resumed);
+    }
+
+    private static void assertSameRun(Path expected, Path actual) throws IOException {
+        assertEquals(metrics(expected), metrics(actual));
+        assertEquals(
+                Files.readString(expected.resolve("samples.txt")), Files.readString(actual.resolve("samples.txt")));
+        for (var file : List.of("model.safetensors", "optimizer.safetensors")) {
+            assertArrayEquals(
+                    Files.readAllBytes(expected.resolve("checkpoint_final").resolve(file)),
+                    Files.readAllBytes(actual.resolve("checkpoint_final").resolve(file)));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {Tiny.LLAMA, Tiny.MEGALODON})
+    void threadsDoNotMatter(String model) throws IOException {
+        config = Tiny.config(folder, model);
+        assertEquals(0, train(whole, "--threads", 1).exitCode());
+        assertEquals(0, train(resumed, "--threads", 3).exitCode());
+        assertSameRun(whole, resumed);
+    }
+
+    /** Recorded once: what a step computes must not change unnoticed. Rounding differs between machines. */
+    @ParameterizedTest
+    @CsvSource({"llama, 5.0368, 4.3379, 3.9870", "megalodon, 5.2412, 3.3286, 3.2140"})
+    void lossesAreTheRecordedOnes(String model, double before4, double before8, double atTheEnd) throws IOException {
+        config = Tiny.config(folder, model.equals("llama") ? Tiny.LLAMA : Tiny.MEGALODON);
+        train(whole);
+        var losses = metrics(whole).stream()
+                .map(Json.MAPPER::readTree)
+                .filter(line -> line.has("val_loss"))
+                .mapToDouble(line -> line.get("val_loss").doubleValue())
+                .toArray();
+        assertArrayEquals(new double[] {before4, before8, atTheEnd}, Arrays.copyOfRange(losses, 1, 4), 1e-3);
+    }
+
+    @Test
+    void theSeedMatters() throws IOException {
+        train(whole, "--set", "num_batches=1");
+        train(resumed, "--set", "num_batches=1", "--seed", "8");
+        assertNotEquals(metrics(whole), metrics(resumed));
+    }
+
+    @Test
+    void microBatchesMatterByRoundingOnly() throws IOException {
+        train(whole, "--set", "micro_batch=4");
+        train(resumed, "--set", "micro_batch=1");
+        assertEquals(lastLoss(whole), lastLoss(resumed), 1e-4);
+    }
+
+    private static double lastLoss(Path run) throws IOException {
+        return Json.MAPPER.readTree(metrics(run).getLast()).required("val_loss").doubleValue();
+    }
+
+    @Test
+    void aFolderHoldsOneRun() throws IOException {
+        train(whole, "--set", "num_batches=4");
+        var before = metrics(whole);
+        var again = train(whole);
+        assertEquals(2, again.exitCode());
+        assertTrue(again.error().contains("--resume") && again.error().contains("--run-dir"), again::err);
+        assertEquals(before, metrics(whole));
+
+        train(resumed, "--set", "num_batches=3");
+        var foreign = train(resumed, "--resume", whole.resolve("checkpoint_3"));
+        assertEquals(2, foreign.exitCode(), foreign::err);
+        var fork = train(folder.resolve("fork"), "--resume", whole.resolve("checkpoint_3"));
+        assertEquals(0, fork.exitCode(), fork::err);
+        assertTrue(metrics(folder.resolve("fork")).getFirst().startsWith("{\"step\":3,\"train_loss\""));
+    }
+
+    @Test
+    void resumingNothingStartsAnew() throws IOException {
+        var outcome = train(whole, "--resume", "latest", "--set", "num_batches=1");
+        assertEquals(0, outcome.exitCode());
+        assertTrue(outcome.out().contains("no checkpoint: a new run"), outcome::out);
+    }
+
+    @Test
+    void resumeIsRefusedWhereItCannotBe() throws IOException {
+        train(whole, "--set", "num_batches=4");
+        assertEquals(
+                "megalodon train: " + config + ": model_dim: 32, while the checkpoint "
+                        + whole.resolve("checkpoint_final") + " has 16; a resumed run keeps its model",
+                refused("--resume", "latest", "--set", "model_dim=32"));
+        assertTrue(refused("--resume", "latest", "--set", "num_batches=3").contains("num_batches: 3"));
+        assertTrue(refused("--resume", whole).contains("it holds " + whole.resolve("checkpoint_final")));
+        assertTrue(refused("--resume", folder.resolve("none")).contains("no such folder"));
+        Files.delete(whole.resolve("checkpoint_final/optimizer.safetensors"));
+        assertTrue(refused("--resume", whole.resolve("checkpoint_final")).contains("optimizer.safetensors is missing"));
+        assertEquals(3, new RunFolder(whole).latest().orElseThrow().state().step());
+    }
+
+    @Test
+    void weightsCanBeGiven() throws IOException {
+        train(whole, "--set", "num_batches=4");
+        var weights = whole.resolve("checkpoint_final/model.safetensors");
+        var outcome = train(resumed, "--init-from", weights, "--seed", 99, "--set", "num_batches=1");
+        assertEquals(0, outcome.exitCode(), outcome::err);
+        assertEquals(
+                lastLoss(whole),
+                Json.MAPPER
+                        .readTree(metrics(resumed).getFirst())
+                        .required("val_loss")
+                        .doubleValue());
+        assertTrue(refused("--init-from", folder.resolve("none")).contains("--init-from: " + folder.resolve("none")));
+        var misfit = train(folder.resolve("misfit"), "--init-from", weights, "--set", "model_dim=32");
+        assertEquals(2, misfit.exitCode());
+        assertTrue(misfit.error().contains(weights.toString()), misfit::err);
+    }
+
+    @Test
+    void divergenceIsOneLine() throws IOException {
+        var outcome = train(whole, "--set", "learning_rate=1e30");
+        assertEquals(1, outcome.exitCode());
+        var last = outcome.err().lines().toList().getLast();
+        assertTrue(last.contains("diverged") && last.contains("step 1"), last);
+        assertEquals(2, metrics(whole).size());
+    }
+
+    @Test
+    void zeroSwitchesOff() throws IOException {
+        train(whole, "--set", "validate_every=0", "--set", "save_every=0", "--set", "generate_every=0");
+        assertEquals(10, metrics(whole).size());
+        assertFalse(Files.exists(whole.resolve("samples.txt")));
+        assertFalse(Files.exists(whole.resolve("checkpoint_3")));
+        assertTrue(Files.exists(whole.resolve("checkpoint_final")));
+    }
+
+    @Test
+    void whatIsWrongEndsInOneLine() throws IOException {
+        assertEquals(2, run("train").exitCode());
+        assertTrue(run("train", "--config", folder.resolve("no.yaml")).error().contains("no.yaml: no such file"));
+        assertTrue(refused("--set", "data_path=" + folder.resolve("no.gz")).contains("no.gz: no such file"));
+        assertTrue(refused("--threads", "0").contains("--threads: 0"));
+        assertTrue(refused("--threads", "few").contains("--threads"));
+        assertTrue(refused("--device", "tpu").contains("--device: \"tpu\""));
+        assertTrue(refused("--set", "precision=bf16").contains("bf16"));
+        assertTrue(refused("--set", "seq_len=1000", "--set", "chunk_size=1000").contains("too short for seq_len 1000"));
+        assertTrue(refused("--set", "seq_len=12").contains("seq_len: 12; allowed"));
+        assertTrue(refused("--set", "num_tokens=100").contains("num_tokens"));
+        var cuda = train(whole, "--device", "cuda:0");
+        assertEquals(1, cuda.exitCode());
+        assertTrue(cuda.error().contains("no CUDA backend"), cuda::err);
+        assertFalse(Files.exists(whole));
+    }
+
+    private String refused(Object... arguments) {
+        var outcome = train(whole, arguments);
+        assertEquals(2, outcome.exitCode(), outcome::err);
+        return outcome.error();
+    }
+
+    private Tiny.Outcome train(Path run, Object... arguments) {
+        var all = new ArrayList<Object>(List.of("train", "--config", config, "--run-dir", run));
+        all.addAll(List.of(arguments));
+        return run(all.toArray());
+    }
+}
