@@ -58,7 +58,8 @@ final class Activations {
     private static void silu(float[] e, float[] a, int ao, float[] b, int bo, float[] y, int yo, int n) {
         int i = 0;
         for (; i <= n - W; i += W) {
-            var silu = FloatVector.fromArray(SPECIES, a, ao + i).div(FloatVector.fromArray(SPECIES, e, i).add(1));
+            var silu = FloatVector.fromArray(SPECIES, a, ao + i)
+                    .div(FloatVector.fromArray(SPECIES, e, i).add(1));
             var gated = b == null ? silu : silu.mul(FloatVector.fromArray(SPECIES, b, bo + i));
             gated.intoArray(y, yo + i);
         }
@@ -73,7 +74,8 @@ final class Activations {
             float[] e, float[] dy, int dyo, float[] a, int ao, float[] db, int dbo, int n, boolean add) {
         int i = 0;
         for (; i <= n - W; i += W) {
-            var silu = FloatVector.fromArray(SPECIES, a, ao + i).div(FloatVector.fromArray(SPECIES, e, i).add(1));
+            var silu = FloatVector.fromArray(SPECIES, a, ao + i)
+                    .div(FloatVector.fromArray(SPECIES, e, i).add(1));
             var g = FloatVector.fromArray(SPECIES, dy, dyo + i).mul(silu);
             (add ? g.add(FloatVector.fromArray(SPECIES, db, dbo + i)) : g).intoArray(db, dbo + i);
         }
@@ -85,7 +87,17 @@ final class Activations {
 
     /** da (+)= dy · b · silu'(a), where silu' = σ + σ a (1 − σ). */
     private static void siluGrad(
-            float[] e, float[] dy, int dyo, float[] a, int ao, float[] b, int bo, float[] da, int dao, int n, boolean add) {
+            float[] e,
+            float[] dy,
+            int dyo,
+            float[] a,
+            int ao,
+            float[] b,
+            int bo,
+            float[] da,
+            int dao,
+            int n,
+            boolean add) {
         var one = FloatVector.broadcast(SPECIES, 1);
         int i = 0;
         for (; i <= n - W; i += W) {

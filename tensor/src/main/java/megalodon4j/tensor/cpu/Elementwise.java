@@ -39,7 +39,8 @@ final class Elementwise {
     void multiply(Tensor x, Tensor y, Tensor z, boolean add) {
         float[] a = data(x), b = data(y), c = data(z);
         int ao = offset(x), bo = offset(y), co = offset(z);
-        Blocks.elements(workers, z.elements(), (i, end, worker) -> multiply(a, ao + i, b, bo + i, c, co + i, end - i, add));
+        Blocks.elements(
+                workers, z.elements(), (i, end, worker) -> multiply(a, ao + i, b, bo + i, c, co + i, end - i, add));
     }
 
     /** y (+)= scale · x. */

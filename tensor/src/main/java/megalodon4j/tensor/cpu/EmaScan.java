@@ -2,7 +2,6 @@ package megalodon4j.tensor.cpu;
 
 import static megalodon4j.tensor.cpu.Lanes.SPECIES;
 import static megalodon4j.tensor.cpu.Lanes.W;
-import static megalodon4j.tensor.cpu.Lanes.fma;
 
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
@@ -10,6 +9,9 @@ import jdk.incubator.vector.FloatVector;
 /**
  * The recurrence h_t = q h_{t−1} + p x_t, y_t = Re Σ_n γ_n h_{n,t} + ω x_t for W channels at once, a segment of time at a time. All of its
  * memory is a part of one array: rows of W floats, one a token, or one a state; absent channels are zero.
+ *
+ * <p>The recurrences call nothing but the Vector API: C2 stops inlining small methods of ours once it has put several of these loops together, and a
+ * vector that is passed to a method is boxed.
  */
 final class EmaScan {
     /** Tokens of a segment: x, y and the states of one n fit the first-level cache together. */
@@ -86,19 +88,21 @@ final class EmaScan {
     }
 
     private static void forward(float[] w, int coefficient, int state, int x, int y, int count) {
-        var p = row(w, coefficient, 0);
-        var qr = row(w, coefficient, 1);
-        var qi = row(w, coefficient, 2);
-        var gr = row(w, coefficient, 3);
-        var gi = row(w, coefficient, 4).neg();
-        var hr = row(w, state, 0);
-        var hi = row(w, state, 1);
+        var p = FloatVector.fromArray(SPECIES, w, coefficient);
+        var qr = FloatVector.fromArray(SPECIES, w, coefficient + W);
+        var qi = FloatVector.fromArray(SPECIES, w, coefficient + 2 * W);
+        var gr = FloatVector.fromArray(SPECIES, w, coefficient + 3 * W);
+        var gi = FloatVector.fromArray(SPECIES, w, coefficient + 4 * W).neg();
+        var hr = FloatVector.fromArray(SPECIES, w, state);
+        var hi = FloatVector.fromArray(SPECIES, w, state + W);
         for (int t = 0; t < count; t++) {
-            var px = row(w, x, t).mul(p);
-            var next = fma(qr, hr, px).sub(qi.mul(hi));
-            hi = fma(qr, hi, qi.mul(hr));
+            var px = FloatVector.fromArray(SPECIES, w, x + t * W).mul(p);
+            var next = qr.mul(hr).add(px).sub(qi.mul(hi));
+            hi = qr.mul(hi).add(qi.mul(hr));
             hr = next;
-            fma(gr, hr, fma(gi, hi, row(w, y, t))).intoArray(w, y + t * W);
+            gr.mul(hr)
+                    .add(gi.mul(hi).add(FloatVector.fromArray(SPECIES, w, y + t * W)))
+                    .intoArray(w, y + t * W);
         }
         hr.intoArray(w, state);
         hi.intoArray(w, state + W);
@@ -106,17 +110,17 @@ final class EmaScan {
 
     // The states alone, all of them kept in history: [0] the one before the first token.
     private static void advance(float[] w, int coefficient, int state, int x, int count, int history) {
-        var p = row(w, coefficient, 0);
-        var qr = row(w, coefficient, 1);
-        var qi = row(w, coefficient, 2);
-        var hr = row(w, state, 0);
-        var hi = row(w, state, 1);
+        var p = FloatVector.fromArray(SPECIES, w, coefficient);
+        var qr = FloatVector.fromArray(SPECIES, w, coefficient + W);
+        var qi = FloatVector.fromArray(SPECIES, w, coefficient + 2 * W);
+        var hr = FloatVector.fromArray(SPECIES, w, state);
+        var hi = FloatVector.fromArray(SPECIES, w, state + W);
         hr.intoArray(w, history);
         hi.intoArray(w, history + W);
         for (int t = 0; t < count; t++) {
-            var px = row(w, x, t).mul(p);
-            var next = fma(qr, hr, px).sub(qi.mul(hi));
-            hi = fma(qr, hi, qi.mul(hr));
+            var px = FloatVector.fromArray(SPECIES, w, x + t * W).mul(p);
+            var next = qr.mul(hr).add(px).sub(qi.mul(hi));
+            hi = qr.mul(hi).add(qi.mul(hr));
             hr = next;
             hr.intoArray(w, history + 2 * (t + 1) * W);
             hi.intoArray(w, history + (2 * t + 3) * W);
@@ -129,31 +133,32 @@ final class EmaScan {
     // Im q a_{t+1}.
     private static void backward(
             float[] w, int coefficient, int adjoint, int history, int x, int dy, int dx, int gradient, int count) {
-        var p = row(w, coefficient, 0);
-        var qr = row(w, coefficient, 1);
-        var qi = row(w, coefficient, 2);
-        var gr = row(w, coefficient, 3);
-        var gi = row(w, coefficient, 4);
-        var a = row(w, adjoint, 0);
-        var b = row(w, adjoint, 1);
-        var dp = row(w, gradient, 0);
-        var dqr = row(w, gradient, 1);
-        var dqi = row(w, gradient, 2);
-        var dgr = row(w, gradient, 3);
-        var dgi = row(w, gradient, 4);
+        var p = FloatVector.fromArray(SPECIES, w, coefficient);
+        var qr = FloatVector.fromArray(SPECIES, w, coefficient + W);
+        var qi = FloatVector.fromArray(SPECIES, w, coefficient + 2 * W);
+        var gr = FloatVector.fromArray(SPECIES, w, coefficient + 3 * W);
+        var gi = FloatVector.fromArray(SPECIES, w, coefficient + 4 * W);
+        var a = FloatVector.fromArray(SPECIES, w, adjoint);
+        var b = FloatVector.fromArray(SPECIES, w, adjoint + W);
+        var dp = FloatVector.fromArray(SPECIES, w, gradient);
+        var dqr = FloatVector.fromArray(SPECIES, w, gradient + W);
+        var dqi = FloatVector.fromArray(SPECIES, w, gradient + 2 * W);
+        var dgr = FloatVector.fromArray(SPECIES, w, gradient + 3 * W);
+        var dgi = FloatVector.fromArray(SPECIES, w, gradient + 4 * W);
         for (int t = count - 1; t >= 0; t--) {
-            var d = row(w, dy, t);
-            var before = fma(qi, b, fma(qr, a, gr.mul(d)));
-            b = fma(qr, b, gi.mul(d).neg()).sub(qi.mul(a));
+            var d = FloatVector.fromArray(SPECIES, w, dy + t * W);
+            var before = qi.mul(b).add(qr.mul(a).add(gr.mul(d)));
+            b = qr.mul(b).add(gi.mul(d).neg()).sub(qi.mul(a));
             a = before;
-            dgr = fma(d, row(w, history, 2 * t + 2), dgr);
-            dgi = dgi.sub(d.mul(row(w, history, 2 * t + 3)));
-            var hr = row(w, history, 2 * t);
-            var hi = row(w, history, 2 * t + 1);
-            dqr = fma(a, hr, fma(b, hi, dqr));
-            dqi = fma(b, hr, dqi).sub(a.mul(hi));
-            dp = fma(a, row(w, x, t), dp);
-            fma(p, a, row(w, dx, t)).intoArray(w, dx + t * W);
+            dgr = d.mul(FloatVector.fromArray(SPECIES, w, history + (2 * t + 2) * W))
+                    .add(dgr);
+            dgi = dgi.sub(d.mul(FloatVector.fromArray(SPECIES, w, history + (2 * t + 3) * W)));
+            var hr = FloatVector.fromArray(SPECIES, w, history + (2 * t) * W);
+            var hi = FloatVector.fromArray(SPECIES, w, history + (2 * t + 1) * W);
+            dqr = a.mul(hr).add(b.mul(hi).add(dqr));
+            dqi = b.mul(hr).add(dqi).sub(a.mul(hi));
+            dp = a.mul(FloatVector.fromArray(SPECIES, w, x + t * W)).add(dp);
+            p.mul(a).add(FloatVector.fromArray(SPECIES, w, dx + t * W)).intoArray(w, dx + t * W);
         }
         a.intoArray(w, adjoint);
         b.intoArray(w, adjoint + W);
@@ -164,23 +169,21 @@ final class EmaScan {
         dgi.intoArray(w, gradient + 4 * W);
     }
 
-    private static FloatVector row(float[] w, int at, int row) {
-        return FloatVector.fromArray(SPECIES, w, at + row * W);
-    }
-
     // to[t] = x[t] · factor
     private static void multiplyRows(float[] w, int x, int factor, int to, int count) {
-        var f = row(w, factor, 0);
+        var f = FloatVector.fromArray(SPECIES, w, factor);
         for (int t = 0; t < count; t++) {
-            row(w, x, t).mul(f).intoArray(w, to + t * W);
+            FloatVector.fromArray(SPECIES, w, x + t * W).mul(f).intoArray(w, to + t * W);
         }
     }
 
     // sum += Σ_t x[t] · y[t]
     private static void addProducts(float[] w, int x, int y, int sum, int count) {
-        var s = row(w, sum, 0);
+        var s = FloatVector.fromArray(SPECIES, w, sum);
         for (int t = 0; t < count; t++) {
-            s = fma(row(w, x, t), row(w, y, t), s);
+            s = FloatVector.fromArray(SPECIES, w, x + t * W)
+                    .mul(FloatVector.fromArray(SPECIES, w, y + t * W))
+                    .add(s);
         }
         s.intoArray(w, sum);
     }

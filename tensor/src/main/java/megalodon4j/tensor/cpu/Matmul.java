@@ -4,7 +4,6 @@ import static megalodon4j.tensor.cpu.CpuStorage.data;
 import static megalodon4j.tensor.cpu.CpuStorage.offset;
 import static megalodon4j.tensor.cpu.Lanes.SPECIES;
 import static megalodon4j.tensor.cpu.Lanes.W;
-import static megalodon4j.tensor.cpu.Lanes.fma;
 
 import jdk.incubator.vector.FloatVector;
 import megalodon4j.tensor.Tensor;
@@ -269,19 +268,23 @@ final class Matmul {
         var s3 = FloatVector.zero(SPECIES);
         int i = 0;
         for (; i + 4 * W <= n; i += 4 * W) {
-            s0 = fma(FloatVector.fromArray(SPECIES, x, xo + i), FloatVector.fromArray(SPECIES, y, yo + i), s0);
-            s1 = fma(FloatVector.fromArray(SPECIES, x, xo + i + W), FloatVector.fromArray(SPECIES, y, yo + i + W), s1);
-            s2 = fma(
-                    FloatVector.fromArray(SPECIES, x, xo + i + 2 * W),
-                    FloatVector.fromArray(SPECIES, y, yo + i + 2 * W),
-                    s2);
-            s3 = fma(
-                    FloatVector.fromArray(SPECIES, x, xo + i + 3 * W),
-                    FloatVector.fromArray(SPECIES, y, yo + i + 3 * W),
-                    s3);
+            s0 = FloatVector.fromArray(SPECIES, x, xo + i)
+                    .mul(FloatVector.fromArray(SPECIES, y, yo + i))
+                    .add(s0);
+            s1 = FloatVector.fromArray(SPECIES, x, xo + i + W)
+                    .mul(FloatVector.fromArray(SPECIES, y, yo + i + W))
+                    .add(s1);
+            s2 = FloatVector.fromArray(SPECIES, x, xo + i + 2 * W)
+                    .mul(FloatVector.fromArray(SPECIES, y, yo + i + 2 * W))
+                    .add(s2);
+            s3 = FloatVector.fromArray(SPECIES, x, xo + i + 3 * W)
+                    .mul(FloatVector.fromArray(SPECIES, y, yo + i + 3 * W))
+                    .add(s3);
         }
         for (; i + W <= n; i += W) {
-            s0 = fma(FloatVector.fromArray(SPECIES, x, xo + i), FloatVector.fromArray(SPECIES, y, yo + i), s0);
+            s0 = FloatVector.fromArray(SPECIES, x, xo + i)
+                    .mul(FloatVector.fromArray(SPECIES, y, yo + i))
+                    .add(s0);
         }
         float sum = VectorMath.sum(s0.add(s1).add(s2.add(s3)));
         for (; i < n; i++) {

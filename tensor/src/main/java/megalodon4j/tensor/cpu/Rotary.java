@@ -243,7 +243,13 @@ final class Rotary {
             g = g.add(gk.mul(FloatVector.fromArray(SPECIES, factor, fo + width + i)));
             sum = sum.add(g.mul(FloatVector.fromArray(SPECIES, z, zo + i)));
         }
-        float total = VectorMath.sum(sum);
+        if (W > 8) {
+            sum = sum.add(sum.rearrange(VectorMath.OTHER_HALF));
+        }
+        if (W > 4) {
+            sum = sum.add(sum.rearrange(VectorMath.OTHER_QUARTER));
+        }
+        float total = (sum.lane(0) + sum.lane(1)) + (sum.lane(2) + sum.lane(3));
         for (; i < n; i++) {
             total += (dq[dqo + i] * factor[fo + i] + dk[dko + i] * factor[fo + width + i]) * z[zo + i];
         }
@@ -271,7 +277,8 @@ final class Rotary {
         for (; i <= n - W; i += W) {
             var g = FloatVector.fromArray(SPECIES, dq, dqo + i).mul(FloatVector.fromArray(SPECIES, factor, fo + i));
             var gk = FloatVector.fromArray(SPECIES, dk, dko + i);
-            g = g.add(gk.mul(FloatVector.fromArray(SPECIES, factor, fo + width + i))).mul(r);
+            g = g.add(gk.mul(FloatVector.fromArray(SPECIES, factor, fo + width + i)))
+                    .mul(r);
             g = g.sub(FloatVector.fromArray(SPECIES, z, zo + i).mul(slope));
             (add ? g.add(FloatVector.fromArray(SPECIES, dz, dzo + i)) : g).intoArray(dz, dzo + i);
         }

@@ -3,8 +3,8 @@ package megalodon4j.tensor.cpu;
 import static megalodon4j.tensor.cpu.Gemm.NR;
 import static megalodon4j.tensor.cpu.Lanes.SPECIES;
 import static megalodon4j.tensor.cpu.Lanes.W;
-import static megalodon4j.tensor.cpu.Lanes.fma;
 
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
@@ -28,31 +28,39 @@ final class Softmax {
                         .blend(Float.NEGATIVE_INFINITY, hidden)
                         .intoArray(w, at);
             }
-            column(keys, scale, w, scores + c, sums + c);
+            shiftColumn(keys, scale, w, scores + c, sums + 2 * NR + c);
+        }
+        VectorMath.exp(1, w, scores, 0, w, scores, keys * NR);
+        for (int c = 0; c < NR; c += W) {
+            sumColumn(keys, w, scores + c, sums + c);
+        }
+        for (int c = 0; c < NR; c++) {
+            w[sums + c] = (float) (Math.log(w[sums + c]) + w[sums + 2 * NR + c]);
         }
     }
 
-    private static void column(int keys, float scale, float[] w, int scores, int sums) {
+    // scale · s − m
+    private static void shiftColumn(int keys, float scale, float[] w, int scores, int maxima) {
         var max = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
         for (int j = 0, at = scores; j < keys; j++, at += NR) {
             max = max.max(FloatVector.fromArray(SPECIES, w, at));
         }
         // A column that sees nothing must not compute −∞ − −∞.
         max = max.mul(scale).max(-Float.MAX_VALUE);
+        max.intoArray(w, maxima);
+        for (int j = 0, at = scores; j < keys; j++, at += NR) {
+            FloatVector.fromArray(SPECIES, w, at).mul(scale).sub(max).intoArray(w, at);
+        }
+    }
+
+    private static void sumColumn(int keys, float[] w, int scores, int sums) {
         var total = FloatVector.zero(SPECIES);
         for (int j = 0, at = scores; j < keys; j++, at += NR) {
-            var p = VectorMath.exp(
-                    FloatVector.fromArray(SPECIES, w, at).mul(scale).sub(max));
-            p.intoArray(w, at);
-            total = total.add(p);
+            total = total.add(FloatVector.fromArray(SPECIES, w, at));
         }
         var empty = total.compare(VectorOperators.EQ, 0);
-        FloatVector.broadcast(SPECIES, 1).div(total).blend(0, empty).intoArray(w, sums + NR);
         total.intoArray(w, sums);
-        max.intoArray(w, sums + 2 * NR);
-        for (int c = 0; c < W; c++) {
-            w[sums + c] = (float) (Math.log(w[sums + c]) + w[sums + 2 * NR + c]);
-        }
+        FloatVector.broadcast(SPECIES, 1).div(total).blend(0, empty).intoArray(w, sums + NR);
     }
 
     /** Multiplies each of so many rows by the row of factors. */
@@ -83,35 +91,39 @@ final class Softmax {
             int scores,
             int dScores) {
         for (int i = 0; i < rows; i++) {
-            int at = scores + i * NR, dAt = dScores + i * NR;
-            float sum = logSum[sumsAt + i];
-            int seen = sum == Float.NEGATIVE_INFINITY ? 0 : Math.min(width, i + shift + 1);
-            gradientRow(scale, sum, w[delta + i], w, at, dAt);
-            for (int j = Math.max(0, seen); j < NR; j++) {
-                w[at + j] = 0;
-                w[dAt + j] = 0;
+            shiftRow(scale, logSum[sumsAt + i], w, scores + i * NR);
+        }
+        VectorMath.exp(1, w, scores, 0, w, scores, rows * NR);
+        for (int i = 0; i < rows; i++) {
+            int at = scores + i * NR;
+            int seen = logSum[sumsAt + i] == Float.NEGATIVE_INFINITY ? 0 : Math.min(width, i + shift + 1);
+            if (seen < NR) {
+                Arrays.fill(w, at + Math.max(0, seen), at + NR, 0);
             }
-            if (mask != null) {
-                for (int j = 0; j < seen; j++) {
-                    if (mask[maskAt + j] == 0) {
-                        w[at + j] = 0;
-                        w[dAt + j] = 0;
-                    }
+            for (int j = 0; mask != null && j < seen; j++) {
+                if (mask[maskAt + j] == 0) {
+                    w[at + j] = 0;
                 }
             }
         }
+        for (int i = 0; i < rows; i++) {
+            gradientRow(scale, w[delta + i], w, scores + i * NR, dScores + i * NR);
+        }
     }
 
-    private static void gradientRow(float scale, float sum, float delta, float[] w, int at, int dAt) {
+    private static void shiftRow(float scale, float sum, float[] w, int at) {
+        for (int c = at; c < at + NR; c += W) {
+            FloatVector.fromArray(SPECIES, w, c).mul(scale).sub(sum).intoArray(w, c);
+        }
+    }
+
+    // Where p is 0 the gradient is 0, even where the other factor is rubbish.
+    private static void gradientRow(float scale, float delta, float[] w, int at, int dAt) {
         for (int c = 0; c < NR; c += W) {
-            var p = VectorMath.exp(
-                    FloatVector.fromArray(SPECIES, w, at + c).mul(scale).sub(sum));
-            p.intoArray(w, at + c);
-            FloatVector.fromArray(SPECIES, w, dAt + c)
-                    .sub(delta)
-                    .mul(p)
-                    .mul(scale)
-                    .intoArray(w, dAt + c);
+            var p = FloatVector.fromArray(SPECIES, w, at + c);
+            var ds =
+                    FloatVector.fromArray(SPECIES, w, dAt + c).sub(delta).mul(p).mul(scale);
+            ds.blend(0, p.compare(VectorOperators.EQ, 0)).intoArray(w, dAt + c);
         }
     }
 
@@ -126,9 +138,17 @@ final class Softmax {
         var sum = FloatVector.zero(SPECIES);
         int i = 0;
         for (; i + W <= n; i += W) {
-            sum = fma(FloatVector.fromArray(SPECIES, x, xo + i), FloatVector.fromArray(SPECIES, y, yo + i), sum);
+            sum = FloatVector.fromArray(SPECIES, x, xo + i)
+                    .mul(FloatVector.fromArray(SPECIES, y, yo + i))
+                    .add(sum);
         }
-        float total = VectorMath.sum(sum);
+        if (W > 8) {
+            sum = sum.add(sum.rearrange(VectorMath.OTHER_HALF));
+        }
+        if (W > 4) {
+            sum = sum.add(sum.rearrange(VectorMath.OTHER_QUARTER));
+        }
+        float total = (sum.lane(0) + sum.lane(1)) + (sum.lane(2) + sum.lane(3));
         for (; i < n; i++) {
             total += x[xo + i] * y[yo + i];
         }

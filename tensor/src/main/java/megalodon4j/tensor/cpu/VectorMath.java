@@ -15,11 +15,15 @@ import jdk.incubator.vector.VectorShuffle;
  *
  * <p>C2 always inlines the Vector API, but stops inlining anything else once a compilation has grown to 18,000 nodes; a vector that is then
  * passed to a method of ours is boxed. Two exponentials are too many already. Kernels that only wait for memory therefore write out
- * multiplication and addition rather than call {@link Lanes#fma}, and take their exponentials from arrays.
+ * multiplication and addition rather than call {@link Lanes#fma}, take their exponentials from arrays, and where a loop sums many short rows
+ * write {@link #sum} out too.
  */
 final class VectorMath {
-    private static final VectorShuffle<Float> OTHER_HALF = VectorShuffle.fromOp(SPECIES, lane -> lane ^ 8 % W);
-    private static final VectorShuffle<Float> OTHER_QUARTER = VectorShuffle.fromOp(SPECIES, lane -> lane ^ 4 % W);
+    /** For {@link #sum} written out. */
+    static final VectorShuffle<Float> OTHER_HALF = VectorShuffle.fromOp(SPECIES, lane -> lane ^ 8 % W);
+
+    /** For {@link #sum} written out. */
+    static final VectorShuffle<Float> OTHER_QUARTER = VectorShuffle.fromOp(SPECIES, lane -> lane ^ 4 % W);
 
     // Beyond these, 2ⁿ is 0 and ∞ in the representation below: n = −127 and n = 128.
     private static final float LOWEST = -88;
@@ -50,7 +54,8 @@ final class VectorMath {
         p = p.mul(r).add(0.49999994f);
         p = p.mul(r).add(1);
         p = p.mul(r).add(1);
-        return p.mul(shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats());
+        return p.mul(
+                shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats());
     }
 
     /** out = e^(scale · x + shift). */
