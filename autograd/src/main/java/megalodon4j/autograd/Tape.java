@@ -1,6 +1,7 @@
 package megalodon4j.autograd;
 
 import java.util.ArrayList;
+import java.util.function.UnaryOperator;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.Scope;
 import megalodon4j.tensor.Shape;
@@ -83,13 +84,17 @@ public final class Tape implements AutoCloseable {
      * @throws IllegalStateException if the tape does not record
      */
     public void backward(Variable loss) {
+        backward(loss, null);
+    }
+
+    private void backward(Variable result, Tensor gradient) {
         if (!recording) {
             throw new IllegalStateException("backward needs a tape that records: Tape.training(backend)");
         }
         for (int i = variables.size() - 1; i >= 0; i--) {
             var variable = variables.get(i);
-            if (variable == loss) {
-                variable.runBackward(null);
+            if (variable == result) {
+                variable.runBackward(gradient);
                 continue;
             }
             if (variable.hasGrad()) {
@@ -106,6 +111,35 @@ public final class Tape implements AutoCloseable {
             }
         }
         variables.clear();
+    }
+
+    /**
+     * Computes y = f(x) and keeps y alone: {@link #backward} computes f again to go back through it. Gradients are those of f(x), memory is that of
+     * one such f at a time, and the forward pass is done twice (Chen et al. 2016).
+     *
+     * @param f must compute on the tape of its argument, the same each time it is called
+     */
+    public Variable checkpoint(Variable x, UnaryOperator<Variable> f) {
+        if (!recording) {
+            return f.apply(x);
+        }
+        Tensor y;
+        try (var first = Tape.inference(backend())) {
+            var result = f.apply(first.constant(x.value())).value();
+            y = tensor(result.shape());
+            backend().copy(result, y);
+        }
+        return record(y, dy -> {
+            try (var again = Tape.training(backend())) {
+                var input = again.constant(x.value());
+                var result = f.apply(input);
+                // A copy, since the operations of that tape may keep and release it.
+                var gradient = again.tensor(dy.shape());
+                backend().copy(dy, gradient);
+                again.backward(result, gradient);
+                backend().add(1, input.grad(), x.grad());
+            }
+        });
     }
 
     /** Says that dy, the gradient just handed to an operation, has become that of one of its arguments. */

@@ -9,7 +9,8 @@ public enum EmaChoice {
     SCAN,
     FFT;
 
-    EmaMethod method() {
+    /** The method that this means. */
+    public EmaMethod method() {
         return this == FFT ? EmaMethod.FFT : EmaMethod.SCAN;
     }
 }

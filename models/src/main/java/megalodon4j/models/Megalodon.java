@@ -4,6 +4,7 @@ import static megalodon4j.autograd.Initial.constant;
 import static megalodon4j.autograd.Initial.normal;
 import static megalodon4j.autograd.Initial.truncatedNormal;
 
+import java.util.function.UnaryOperator;
 import megalodon4j.autograd.Initial;
 import megalodon4j.autograd.Linear;
 import megalodon4j.autograd.Ops;
@@ -181,17 +182,17 @@ public final class Megalodon implements LanguageModel {
             state.begin(length);
         }
         for (int i = 0; i < blocks.length; i++) {
-            var h = attend(x, blocks[i].attention, mask, state == null ? null : state.layers[i], position(state));
-            x = feedForward(x, h, blocks[i].feedForward);
+            var block = blocks[i];
+            var layer = state == null ? null : state.layers[i];
+            long position = state == null ? 0 : state.position;
+            UnaryOperator<Variable> f = input ->
+                    feedForward(input, attend(input, block.attention, mask, layer, position), block.feedForward);
+            x = config.gradientCheckpointing() ? tape.checkpoint(x, f) : f.apply(x);
         }
         if (state != null) {
             state.position += length;
         }
         return timestepNorm(x, norm, mask, state == null ? null : state.norm);
-    }
-
-    private static long position(MegalodonCache cache) {
-        return cache == null ? 0 : cache.position;
     }
 
     @Override

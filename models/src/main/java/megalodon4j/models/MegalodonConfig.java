@@ -75,15 +75,15 @@ public record MegalodonConfig(
                 "be a multiple of 2 * num_heads = " + 2 * numHeads);
         require(valueDim % numHeads == 0, "value_dim", valueDim, "be a multiple of num_heads = " + numHeads);
         require(modelDim % normNumGroups == 0, "norm_num_groups", normNumGroups, "divide model_dim = " + modelDim);
-        requireProbability("dropout", dropout);
-        requireProbability("attention_dropout", attentionDropout);
-        requireProbability("hidden_dropout", hiddenDropout);
+        requireNoDropout("dropout", dropout);
+        requireNoDropout("attention_dropout", attentionDropout);
+        requireNoDropout("hidden_dropout", hiddenDropout);
         require(ropeBase == null || ropeBase > 1, "rope_base", ropeBase, "be greater than 1, or null for 10000");
         require(outputSize >= 0, "output_size", outputSize, "be positive, or 0 for the vocabulary");
     }
 
-    private static void requireProbability(String name, double value) {
-        require(value >= 0 && value < 1, name, value, "be in [0, 1)");
+    private static void requireNoDropout(String name, double value) {
+        require(value == 0, name, value, "be 0: dropout is not implemented yet");
     }
 
     /** The model of the enwik8 comparison: chunks of 256, 11,277,696 parameters. */

@@ -3,6 +3,7 @@ package megalodon4j.train;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
@@ -43,7 +44,9 @@ public final class Main implements Runnable {
     public static void main(String... args) {
         // Whatever the locale: models write UTF-8.
         var out = new PrintWriter(new FileOutputStream(FileDescriptor.out), false, StandardCharsets.UTF_8);
-        var err = new PrintWriter(new FileOutputStream(FileDescriptor.err), true, StandardCharsets.UTF_8);
+        var stderr = Terminal.openStderr();
+        System.setErr(new PrintStream(stderr, true, StandardCharsets.UTF_8));
+        var err = new PrintWriter(stderr, true, StandardCharsets.UTF_8);
         int exitCode = commandLine().setOut(out).setErr(err).execute(args);
         out.flush();
         err.flush();

@@ -1,7 +1,11 @@
 package megalodon4j.train;
 
 import java.io.File;
+import java.io.FileDescriptor;
+import java.io.FileNotFoundException;
+import java.io.FileOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -10,6 +14,12 @@ import java.util.concurrent.TimeUnit;
 /** What stands behind stderr. */
 final class Terminal {
     private static final int DEFAULT_COLUMNS = 100;
+
+    /**
+     * The launcher's stderr. The JVM prints a warning about incubating modules to its own before any code of ours runs; the
+     * launcher filters that, and hands the real one over as another descriptor.
+     */
+    private static final String STDERR = System.getenv().getOrDefault("MEGALODON_STDERR", "2");
 
     private Terminal() {}
 
@@ -21,7 +31,7 @@ final class Terminal {
         if ("dumb".equals(System.getenv("TERM"))) {
             return false;
         }
-        var stderr = Path.of("/proc/self/fd/2");
+        var stderr = Path.of("/proc/self/fd/" + STDERR);
         try {
             if (Files.isSymbolicLink(stderr)) {
                 return Files.readSymbolicLink(stderr).toString().matches("/dev/(pts/\\d+|tty\\w*|console)");
@@ -30,6 +40,19 @@ final class Terminal {
             return false;
         }
         return System.console() != null && System.console().isTerminal();
+    }
+
+    /** A stream to stderr, past the launcher's filter. */
+    static OutputStream openStderr() {
+        try {
+            if (!STDERR.equals("2")) {
+                return new FileOutputStream("/dev/fd/" + STDERR, true);
+            }
+        } catch (FileNotFoundException e) {
+            // A descriptor that cannot be opened again, such as a socket: the filtered stream serves as well.
+            return new FileOutputStream(FileDescriptor.err);
+        }
+        return new FileOutputStream(FileDescriptor.err);
     }
 
     /** How many characters fit a line. */

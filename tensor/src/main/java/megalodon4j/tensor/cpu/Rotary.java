@@ -108,29 +108,21 @@ final class Rotary {
             boolean addZ,
             boolean addGamma,
             boolean addBeta) {
-        int length = z.shape().size(1), width = z.columns(), d = width / heads, half = d / 2;
+        int width = z.columns(), d = width / heads;
         float scale = rootOf(d);
         factor = Scratch.affine(gamma, 2 * width, 1, scale, 0, factor);
-        float[] dqs = data(dq),
-                dks = data(dk),
-                zs = data(z),
-                cs = data(cos),
-                ss = data(sin),
-                rs = data(rstd),
-                dzs = data(dz);
-        int dqo = offset(dq), dko = offset(dk), zo = offset(z), co = offset(cos), so = offset(sin);
-        int ro = offset(rstd), dzo = offset(dz);
+        rope(dq, cos, sin, heads, false, true);
+        rope(dk, cos, sin, heads, false, true);
+        float[] dqs = data(dq), dks = data(dk), zs = data(z), rs = data(rstd), dzs = data(dz);
+        int dqo = offset(dq), dko = offset(dk), zo = offset(z), ro = offset(rstd), dzo = offset(dz);
         gammaSums.start(dgamma, z.rows());
         betaSums.start(dbeta, z.rows());
         Blocks.rows(workers, z.rows(), (from, to, worker) -> {
             int gammaAt = gammaSums.open(from), betaAt = betaSums.open(from);
             for (int row = from; row < to; row++) {
-                int cosAt = co + row % length * half, sinAt = so + row % length * half;
                 for (int head = 0; head < heads; head++) {
                     int in = head * d, at = row * width + in, zAt = zo + at, qAt = dqo + at, kAt = dko + at;
                     float r = rs[ro + row * heads + head];
-                    rotateHalves(dqs, qAt, cs, cosAt, ss, sinAt, -1, half);
-                    rotateHalves(dks, kAt, cs, cosAt, ss, sinAt, -1, half);
                     float slope = r * r * r * dot(dqs, qAt, dks, kAt, factor, in, width, zs, zAt, d) / d;
                     inputGrad(dqs, qAt, dks, kAt, factor, in, width, zs, zAt, r, slope, dzs, dzo + at, d, addZ);
                     addProducts(dqs, qAt, zs, zAt, r * scale, gammaSums.partial, gammaAt + in, d);

@@ -181,9 +181,10 @@ final class TimestepNorm {
                 double g = mean[meanAt], before = mu;
                 count++;
                 sum += g;
-                mu = sum / count;
+                double share = 1 / count;
+                mu = sum * share;
                 m2 += (g - before) * (g - mu);
-                var = Math.max(m2 / count, FLOOR);
+                var = Math.max(m2 * share, FLOOR);
                 r = 1 / Math.sqrt(var + eps);
             }
             mean[meanAt] = (float) mu;
@@ -214,11 +215,11 @@ final class TimestepNorm {
         for (int t = length - 1; t >= 0; t--) {
             int i = t * groups;
             if (count > 0) {
-                double r = rstd[rstdAt + i];
+                double r = rstd[rstdAt + i], share = 1.0 / count;
                 double dmean = -r * sums[at + i];
                 double dvar = r < atFloor ? -0.5 * r * r * r * deviations[at + i] : 0;
-                level += (dmean - 2 * dvar * mean[meanAt + i]) / count;
-                slope += 2 * dvar / count;
+                level += (dmean - 2 * dvar * mean[meanAt + i]) * share;
+                slope += 2 * dvar * share;
             }
             boolean valid = mask == null || mask[maskAt + t] != 0;
             sums[at + i] = valid ? (float) ((level + slope * groupMeans[at + i]) / size) : 0;
