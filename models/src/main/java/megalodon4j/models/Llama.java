@@ -117,12 +117,11 @@ public final class Llama implements LanguageModel {
     private Variable attention(Variable x, Layer layer, Tensor mask, LlamaCache cache, int i) {
         int heads = config.heads(), length = x.shape().size(1);
         long position = cache == null ? 0 : cache.position;
-        var cos = rope.cos(position, length);
-        var sin = rope.sin(position, length);
+        var angles = rope.rows(position, length);
         float scale = (float) (1 / Math.sqrt(config.dimHead()));
         var n = Ops.rmsNorm(x, layer.attnNorm, 0, EPS);
-        var q = Ops.rope(layer.wq.apply(n), cos, sin, heads, true); // (B, L, H·d)
-        var k = Ops.rope(layer.wk.apply(n), cos, sin, heads, true);
+        var q = Ops.rope(layer.wq.apply(n), angles.cos(), angles.sin(), heads, true); // (B, L, H·d)
+        var k = Ops.rope(layer.wk.apply(n), angles.cos(), angles.sin(), heads, true);
         var v = layer.wv.apply(n);
         Variable o;
         if (cache == null) {

@@ -209,7 +209,8 @@ public final class Megalodon implements LanguageModel {
         var y = Ops.ema(t, mask, coefficients, a.cema.omega(), cache == null ? null : cache.ema, method);
         var m = Ops.rmsNorm(y, a.rmsGamma, 1, EPS); // (B, L, D)
         var z = a.wz.apply(m); // (B, L, Z)
-        var qk = Ops.queryKey(z, a.gamma, a.beta, rope.cos(position, length), rope.sin(position, length), heads, EPS);
+        var angles = rope.rows(position, length);
+        var qk = Ops.queryKey(z, a.gamma, a.beta, angles.cos(), angles.sin(), heads, EPS);
         var v = Ops.silu(a.wv.apply(t), null); // (B, L, E)
         var r = Ops.silu(a.wr.apply(m), null);
         Variable o;

@@ -14,6 +14,10 @@ final class Rope {
     private int count;
     private Tensor cos;
     private Tensor sin;
+    private Rows rows;
+
+    /** Cosines and sines of positions [from, from + length), (length, d/2) each. */
+    record Rows(long from, int length, Tensor cos, Tensor sin) {}
 
     Rope(Backend backend, double base, int d) {
         this.backend = backend;
@@ -21,16 +25,14 @@ final class Rope {
         this.d = d;
     }
 
-    /** Rows of positions [from, from + length), (length, d/2). */
-    Tensor cos(long from, int length) {
-        cover(from, length);
-        return cos.slice((int) (from - first), (int) (from - first) + length);
-    }
-
-    /** Rows of positions [from, from + length), (length, d/2). */
-    Tensor sin(long from, int length) {
-        cover(from, length);
-        return sin.slice((int) (from - first), (int) (from - first) + length);
+    /** The rows of positions [from, from + length); all layers of a call ask for the same. */
+    Rows rows(long from, int length) {
+        if (rows == null || rows.from != from || rows.length != length) {
+            cover(from, length);
+            int at = (int) (from - first);
+            rows = new Rows(from, length, cos.slice(at, at + length), sin.slice(at, at + length));
+        }
+        return rows;
     }
 
     private void cover(long from, int length) {

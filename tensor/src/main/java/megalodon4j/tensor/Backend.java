@@ -1,6 +1,5 @@
 package megalodon4j.tensor;
 
-import static megalodon4j.tensor.Check.require;
 import static megalodon4j.tensor.Check.same;
 
 import java.util.ArrayDeque;
@@ -97,7 +96,9 @@ public abstract class Backend implements AutoCloseable {
 
     /** to = from. */
     public final void copy(Tensor from, Tensor to) {
-        require(from.elements() == to.elements(), "copy", "%s does not fit %s", from, to);
+        if (from.elements() != to.elements()) {
+            throw Check.error("copy", "%s does not fit %s", from, to);
+        }
         to.fill();
         copyK(from, to);
     }
@@ -155,8 +156,12 @@ public abstract class Backend implements AutoCloseable {
         int k = transposeA ? a.rows() : a.columns();
         int kb = transposeB ? b.columns() : b.rows();
         int n = transposeB ? b.rows() : b.columns();
-        require(k == kb, "matmul", "inner sizes differ: %d of a %s, %d of b %s", k, a.shape(), kb, b.shape());
-        require(c.rows() == m && c.columns() == n, "matmul", "c must be %d × %d, got %s", m, n, c.shape());
+        if (k != kb) {
+            throw Check.error("matmul", "inner sizes differ: %d of a %s, %d of b %s", k, a.shape(), kb, b.shape());
+        }
+        if (c.rows() != m || c.columns() != n) {
+            throw Check.error("matmul", "c must be %d × %d, got %s", m, n, c.shape());
+        }
         matmulK(transposeA, transposeB, m, n, k, a, b, c, c.fill());
     }
 
@@ -173,19 +178,12 @@ public abstract class Backend implements AutoCloseable {
      * @param y (…, N)
      */
     public final void linear(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {
-        require(
-                x.columns() == w.columns(),
-                "linear",
-                "x %s does not fit w %s: last sizes must agree",
-                x.shape(),
-                w.shape());
-        require(
-                y.rows() == x.rows() && y.columns() == w.rows(),
-                "linear",
-                "y must be %d × %d, got %s",
-                x.rows(),
-                w.rows(),
-                y.shape());
+        if (x.columns() != w.columns()) {
+            throw Check.error("linear", "x %s does not fit w %s: last sizes must agree", x.shape(), w.shape());
+        }
+        if (y.rows() != x.rows() || y.columns() != w.rows()) {
+            throw Check.error("linear", "y must be %d × %d, got %s", x.rows(), w.rows(), y.shape());
+        }
         Check.vector("linear", "bias", bias, w.rows());
         if (residual != null) {
             same("linear", "residual", residual, "y", y);
@@ -221,7 +219,9 @@ public abstract class Backend implements AutoCloseable {
     /** The gradients of {@link #silu}: da += dy · b · silu'(a), db += dy · silu(a). b and db are both null or both given. */
     public final void siluGrad(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db) {
         same("siluGrad", "dy", dy, "a", a);
-        require((b == null) == (db == null), "siluGrad", "b and db go together");
+        if ((b == null) != (db == null)) {
+            throw Check.error("siluGrad", "b and db go together");
+        }
         siluGradK(dy, a, b, da, db, da.fill(), db != null && db.fill());
     }
 
@@ -345,7 +345,9 @@ public abstract class Backend implements AutoCloseable {
             Tensor rstd) {
         Check.rank("timestepNorm", "x", x, 3);
         int batch = x.shape().size(0), length = x.shape().size(1);
-        require(x.columns() % groups == 0, "timestepNorm", "%d groups do not divide %d features", groups, x.columns());
+        if (x.columns() % groups != 0) {
+            throw Check.error("timestepNorm", "%d groups do not divide %d features", groups, x.columns());
+        }
         same("timestepNorm", "x", x, "y", y);
         Check.elements("timestepNorm", "mask", mask, batch * length);
         Check.vector("timestepNorm", "w", w, x.columns());
@@ -558,13 +560,9 @@ public abstract class Backend implements AutoCloseable {
             Tensor o,
             Tensor logSum) {
         Check.attention("attention", q, k, v, keys, mask, heads, chunk);
-        require(
-                o.rows() == q.rows() && o.columns() == v.columns(),
-                "attention",
-                "o must be %d × %d, got %s",
-                q.rows(),
-                v.columns(),
-                o.shape());
+        if (o.rows() != q.rows() || o.columns() != v.columns()) {
+            throw Check.error("attention", "o must be %d × %d, got %s", q.rows(), v.columns(), o.shape());
+        }
         Check.elements("attention", "logSum", logSum, q.rows() * heads);
         o.fill();
         if (logSum != null) {
@@ -718,7 +716,9 @@ public abstract class Backend implements AutoCloseable {
         same("ema", "x", x, "y", y);
         int n = coefficients.elements() / (5 * x.columns());
         Check.elements("ema", "state", state, x.shape().size(0) * 2 * n * x.columns());
-        require(state == null || method == EmaMethod.SCAN, "ema", "a state is carried by the scan only");
+        if (state != null && method != EmaMethod.SCAN) {
+            throw Check.error("ema", "a state is carried by the scan only");
+        }
         y.fill();
         emaK(x, mask, coefficients, omega, state, method, y);
     }
@@ -778,13 +778,9 @@ public abstract class Backend implements AutoCloseable {
      * @param y (…, D) with as many rows as ids
      */
     public final void embedding(int[] ids, Tensor table, float scale, Tensor y) {
-        require(
-                y.rows() == ids.length && y.columns() == table.columns(),
-                "embedding",
-                "y must be %d × %d, got %s",
-                ids.length,
-                table.columns(),
-                y.shape());
+        if (y.rows() != ids.length || y.columns() != table.columns()) {
+            throw Check.error("embedding", "y must be %d × %d, got %s", ids.length, table.columns(), y.shape());
+        }
         Check.ids("embedding", ids, table.rows());
         y.fill();
         embeddingK(ids, table, scale, y);
@@ -794,7 +790,9 @@ public abstract class Backend implements AutoCloseable {
 
     /** dtable[ids[r]] += dy[r] · scale, except for the rows of {@code paddingId} (−1: none). */
     public final void embeddingGrad(Tensor dy, int[] ids, int paddingId, float scale, Tensor dtable) {
-        require(dy.rows() == ids.length, "embeddingGrad", "dy %s does not fit %d ids", dy.shape(), ids.length);
+        if (dy.rows() != ids.length) {
+            throw Check.error("embeddingGrad", "dy %s does not fit %d ids", dy.shape(), ids.length);
+        }
         embeddingGradK(dy, ids, paddingId, scale, dtable, dtable.fill());
     }
 
@@ -814,13 +812,9 @@ public abstract class Backend implements AutoCloseable {
      * @param dlogits (rows, V), overwritten, may be the logits themselves; nullable
      */
     public final void crossEntropy(Tensor logits, int[] labels, float scale, Tensor losses, Tensor dlogits) {
-        require(
-                logits.rows() == labels.length,
-                "crossEntropy",
-                "logits %s have %d rows, got %d labels",
-                logits.shape(),
-                logits.rows(),
-                labels.length);
+        if (logits.rows() != labels.length) {
+            throw Check.error("crossEntropy", "logits %s have %d rows, got %d labels", logits.shape(), logits.rows(), labels.length);
+        }
         Check.labels("crossEntropy", labels, logits.columns());
         Check.vector("crossEntropy", "losses", losses, labels.length);
         losses.fill();

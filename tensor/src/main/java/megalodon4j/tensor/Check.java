@@ -4,10 +4,9 @@ package megalodon4j.tensor;
 final class Check {
     private Check() {}
 
-    static void require(boolean holds, String operation, String message, Object... arguments) {
-        if (!holds) {
-            throw new IllegalArgumentException(operation + ": " + String.format(message, arguments));
-        }
+    /** What is thrown where a check fails; made there alone, since arguments of a format cost an array and boxes. */
+    static IllegalArgumentException error(String operation, String message, Object... arguments) {
+        return new IllegalArgumentException(operation + ": " + String.format(message, arguments));
     }
 
     static void same(String operation, String nameA, Tensor a, String nameB, Tensor b) {
@@ -41,12 +40,9 @@ final class Check {
     }
 
     static void rope(String operation, int length, int columns, int heads, Tensor cos, Tensor sin) {
-        require(
-                columns % heads == 0 && columns / heads % 2 == 0,
-                operation,
-                "%d features do not make %d heads of an even width",
-                columns,
-                heads);
+        if (!(columns % heads == 0 && columns / heads % 2 == 0)) {
+            throw error(operation, "%d features do not make %d heads of an even width", columns, heads);
+        }
         elements(operation, "cos", cos, length * (columns / heads / 2));
         elements(operation, "sin", sin, length * (columns / heads / 2));
     }
@@ -58,50 +54,29 @@ final class Check {
         int batch = q.shape().size(0),
                 queries = q.shape().size(1),
                 capacity = k.shape().size(1);
-        require(
-                k.shape().size(0) == batch
-                        && v.shape().size(0) == batch
-                        && v.shape().size(1) == capacity,
-                operation,
-                "q %s, k %s and v %s do not belong together",
-                q.shape(),
-                k.shape(),
-                v.shape());
-        require(q.columns() == k.columns(), operation, "q %s and k %s differ in width", q.shape(), k.shape());
-        require(
-                q.columns() % heads == 0 && v.columns() % heads == 0,
-                operation,
-                "%d heads do not divide the widths of q %s and v %s",
-                heads,
-                q.shape(),
-                v.shape());
-        require(
-                queries <= keys && keys <= capacity,
-                operation,
-                "%d keys for %d queries and a capacity of %d",
-                keys,
-                queries,
-                capacity);
-        require(
-                chunk >= keys || (chunk > 0 && queries == keys),
-                operation,
-                "a chunk of %d needs as many keys as queries, got %d and %d",
-                chunk,
-                keys,
-                queries);
+        if (!(k.shape().size(0) == batch && v.shape().size(0) == batch && v.shape().size(1) == capacity)) {
+            throw error(operation, "q %s, k %s and v %s do not belong together", q.shape(), k.shape(), v.shape());
+        }
+        if (q.columns() != k.columns()) {
+            throw error(operation, "q %s and k %s differ in width", q.shape(), k.shape());
+        }
+        if (q.columns() % heads != 0 || v.columns() % heads != 0) {
+            throw error(operation, "%d heads do not divide the widths of q %s and v %s", heads, q.shape(), v.shape());
+        }
+        if (queries > keys || keys > capacity) {
+            throw error(operation, "%d keys for %d queries and a capacity of %d", keys, queries, capacity);
+        }
+        if (chunk < keys && (chunk <= 0 || queries != keys)) {
+            throw error(operation, "a chunk of %d needs as many keys as queries, got %d and %d", chunk, keys, queries);
+        }
         elements(operation, "mask", mask, batch * keys);
     }
 
     static void ema(String operation, Tensor x, Tensor mask, Tensor coefficients, Tensor omega) {
         rank(operation, "x", x, 3);
-        require(
-                coefficients.shape().rank() == 3
-                        && coefficients.shape().size(0) == 5
-                        && coefficients.columns() == x.columns(),
-                operation,
-                "coefficients must be (5, N, %d), got %s",
-                x.columns(),
-                coefficients.shape());
+        if (coefficients.shape().rank() != 3 || coefficients.shape().size(0) != 5 || coefficients.columns() != x.columns()) {
+            throw error(operation, "coefficients must be (5, N, %d), got %s", x.columns(), coefficients.shape());
+        }
         elements(operation, "mask", mask, x.rows());
         elements(operation, "omega", omega, x.columns());
     }
