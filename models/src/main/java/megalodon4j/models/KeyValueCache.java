@@ -1,32 +1,46 @@
 package megalodon4j.models;
 
 import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.Shape;
 import megalodon4j.tensor.Tensor;
 
-/** The keys and values of one attention layer, (B, C, width) each, of which the first {@link #count} entries are filled. */
+/**
+ * The last keys and values of one attention layer, at most {@code most} for each of B sequences.
+ *
+ * <p>A sequence's entries lie in a row, oldest first, and move on to the right; when they reach its end, they are copied to its beginning. Rows are
+ * twice as long as what they hold, so that this costs a constant time a token.
+ */
 final class KeyValueCache {
+    private static final int LEAST = 64;
+
     private final Backend backend;
     private final int batch;
     private final int keyWidth;
     private final int valueWidth;
+    private final int most;
     private int capacity;
+    private int start;
     private int count;
-    private Tensor keys;
+    private Tensor keys; // (B·C + slack, width): row b begins at b·C, C the capacity
     private Tensor values;
 
-    KeyValueCache(Backend backend, int batch, int keyWidth, int valueWidth) {
+    KeyValueCache(Backend backend, int batch, int keyWidth, int valueWidth, int most) {
         this.backend = backend;
         this.batch = batch;
         this.keyWidth = keyWidth;
         this.valueWidth = valueWidth;
+        this.most = most;
+        allocate(0);
     }
 
+    /** (B, …, width), the first {@link #count} entries of each sequence. */
     Tensor keys() {
-        return keys;
+        return view(keys);
     }
 
+    /** (B, …, width), the first {@link #count} entries of each sequence. */
     Tensor values() {
-        return values;
+        return view(values);
     }
 
     int count() {
@@ -35,45 +49,89 @@ final class KeyValueCache {
 
     /** Forgets all. */
     void clear() {
+        start = 0;
         count = 0;
     }
 
-    /** Appends k and v, (B, L, width), and then forgets the oldest entries beyond {@code most}. */
-    void append(Tensor k, Tensor v, int most) {
+    /** Forgets all but the oldest entries. */
+    void keepFirst(int entries) {
+        count = entries;
+    }
+
+    /** Appends k and v, (B, L, width) with L ≤ most, and forgets the oldest entries beyond {@code most}. */
+    void append(Tensor k, Tensor v) {
         int added = k.shape().size(1);
-        if (count + added > capacity) {
-            // Room for as much again, so that moving costs a constant time a token.
-            int kept = Math.min(count, Math.max(0, most - added));
-            int grown = Math.max(64, 2 * (kept + added));
-            var oldKeys = keys;
-            var oldValues = values;
-            keys = zeros(grown, keyWidth);
-            values = zeros(grown, valueWidth);
-            move(oldKeys, count - kept, keys, 0, kept);
-            move(oldValues, count - kept, values, 0, kept);
-            capacity = grown;
-            count = kept;
+        int kept = Math.min(count, most - added);
+        start += count - kept;
+        count = kept;
+        if (start + kept + added > capacity) {
+            makeRoom(kept + added);
         }
-        move(k, 0, keys, count, added);
-        move(v, 0, values, count, added);
+        for (int b = 0; b < batch; b++) {
+            move(k.reshape(flat(k)), b * added, keys, b * capacity + start + count, added);
+            move(v.reshape(flat(v)), b * added, values, b * capacity + start + count, added);
+        }
         count += added;
     }
 
+    private static Shape flat(Tensor x) {
+        return Shape.of(x.rows(), x.columns());
+    }
+
+    /** The same entries of the given sequences. */
+    KeyValueCache select(int... rows) {
+        var to = new KeyValueCache(backend, rows.length, keyWidth, valueWidth, most);
+        to.allocate(capacity);
+        to.start = start;
+        to.count = count;
+        for (int i = 0; i < rows.length; i++) {
+            move(keys, rows[i] * capacity + start, to.keys, i * capacity + start, count);
+            move(values, rows[i] * capacity + start, to.values, i * capacity + start, count);
+        }
+        return to;
+    }
+
+    // The entries begin at 0 again, where there is room for so many and as many more.
+    private void makeRoom(int needed) {
+        int from = start, wanted = Math.toIntExact(Math.min(2L * most, Math.max(LEAST, 2L * needed)));
+        int oldCapacity = capacity;
+        var oldKeys = keys;
+        var oldValues = values;
+        if (wanted > capacity) {
+            allocate(wanted);
+        }
+        // In the same memory the two places do not overlap: from > capacity − needed ≥ wanted − needed ≥ count.
+        for (int b = 0; b < batch; b++) {
+            move(oldKeys, b * oldCapacity + from, keys, b * capacity, count);
+            move(oldValues, b * oldCapacity + from, values, b * capacity, count);
+        }
+        start = 0;
+    }
+
+    private void allocate(int entries) {
+        capacity = entries;
+        // Several rows are viewed from the start in the first one on: as far as that can be, the last one reaches
+        // beyond its end.
+        int slack = batch == 1 ? 0 : Math.max(0, capacity - most);
+        int all = Math.addExact(Math.multiplyExact(batch, capacity), slack);
+        keys = zeros(all, keyWidth);
+        values = zeros(all, valueWidth);
+    }
+
     private Tensor zeros(int entries, int width) {
-        var tensor = backend.tensor(batch, entries, width);
+        var tensor = backend.tensor(entries, width);
         backend.zero(tensor);
         return tensor;
     }
 
-    private void move(Tensor from, int first, Tensor to, int at, int entries) {
-        for (int b = 0; b < batch && entries > 0; b++) {
-            backend.copy(entries(from, b, first, entries), entries(to, b, at, entries));
-        }
+    private Tensor view(Tensor flat) {
+        int entries = batch == 1 ? count : capacity;
+        return flat.slice(start, start + batch * entries).reshape(Shape.of(batch, entries, flat.columns()));
     }
 
-    private static Tensor entries(Tensor x, int b, int first, int count) {
-        var shape = x.shape();
-        var row = x.slice(b, b + 1).reshape(megalodon4j.tensor.Shape.of(shape.size(1), shape.columns()));
-        return row.slice(first, first + count);
+    private void move(Tensor from, int first, Tensor to, int at, int entries) {
+        if (entries > 0) {
+            backend.copy(from.slice(first, first + entries), to.slice(at, at + entries));
+        }
     }
 }

@@ -1,5 +1,6 @@
 package megalodon4j.models;
 
+import java.util.function.Consumer;
 import megalodon4j.autograd.Initial;
 import megalodon4j.autograd.Linear;
 import megalodon4j.autograd.Ops;
@@ -94,16 +95,20 @@ public final class Llama implements LanguageModel {
     }
 
     @Override
-    public Variable hidden(Tape tape, int[] ids, int batch, Tensor mask, Cache cache) {
-        var llamaCache = (LlamaCache) cache;
+    public Variable hidden(
+            Tape tape, int[] ids, int batch, Tensor mask, Cache cache, Consumer<? super Variable> layerOutputs) {
+        var state = ModelCache.checked(LlamaCache.class, config, cache, tape, ids.length, batch, mask);
+        long position = state == null ? 0 : state.position();
         var x = Ops.embedding(tape, ids, batch, embedding, 1, -1); // (B, L, D)
+        layerOutputs.accept(x);
         for (int i = 0; i < layers.length; i++) {
             var layer = layers[i];
-            x = attention(x, layer, mask, llamaCache, i);
+            x = attention(x, layer, mask, state == null ? null : state.layer(i), position);
             x = feedForward(x, layer);
+            layerOutputs.accept(x);
         }
-        if (llamaCache != null) {
-            llamaCache.position += x.shape().size(1);
+        if (state != null) {
+            state.moveTo(position + x.shape().size(1));
         }
         return Ops.rmsNorm(x, norm, 0, EPS);
     }
@@ -114,9 +119,8 @@ public final class Llama implements LanguageModel {
     }
 
     // x + wo(softmax(rope(wq n) rope(wk n)ᵀ / √d) wv n), n = rms(x)
-    private Variable attention(Variable x, Layer layer, Tensor mask, LlamaCache cache, int i) {
+    private Variable attention(Variable x, Layer layer, Tensor mask, KeyValueCache cache, long position) {
         int heads = config.heads(), length = x.shape().size(1);
-        long position = cache == null ? 0 : cache.position;
         var angles = rope.rows(position, length);
         float scale = (float) (1 / Math.sqrt(config.dimHead()));
         var n = Ops.rmsNorm(x, layer.attnNorm, 0, EPS);
@@ -127,9 +131,8 @@ public final class Llama implements LanguageModel {
         if (cache == null) {
             o = Ops.attention(q, k, v, mask, heads, Math.max(1, length), scale);
         } else {
-            var kv = cache.layers[i];
-            kv.append(k.value(), v.value(), Integer.MAX_VALUE);
-            o = Ops.cachedAttention(q, kv.keys(), kv.values(), kv.count(), null, heads, scale);
+            cache.append(k.value(), v.value());
+            o = Ops.cachedAttention(q, cache.keys(), cache.values(), cache.count(), null, heads, scale);
         }
         return layer.wo.apply(o, x);
     }
@@ -141,33 +144,7 @@ public final class Llama implements LanguageModel {
     }
 
     @Override
-    public Cache newCache(int batch) {
-        return new LlamaCache(batch);
-    }
-
-    /** Keys and values of all tokens so far; it grows without a limit. */
-    private final class LlamaCache implements Cache {
-        // Long prompts are taken in blocks, so that scores of a block fit a cache.
-        private static final int BLOCK = 512;
-
-        private final KeyValueCache[] layers = new KeyValueCache[config.depth()];
-        private long position;
-
-        LlamaCache(int batch) {
-            int width = config.heads() * config.dimHead();
-            for (int i = 0; i < layers.length; i++) {
-                layers[i] = new KeyValueCache(backend, batch, width, width);
-            }
-        }
-
-        @Override
-        public long position() {
-            return position;
-        }
-
-        @Override
-        public int nextBlock(int remaining) {
-            return Math.min(remaining, BLOCK);
-        }
+    public Cache newCache(int batch, CacheOptions options) {
+        return new LlamaCache(config, backend, options, batch);
     }
 }

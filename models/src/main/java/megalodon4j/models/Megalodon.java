@@ -4,6 +4,7 @@ import static megalodon4j.autograd.Initial.constant;
 import static megalodon4j.autograd.Initial.normal;
 import static megalodon4j.autograd.Initial.truncatedNormal;
 
+import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import megalodon4j.autograd.Initial;
 import megalodon4j.autograd.Linear;
@@ -173,26 +174,29 @@ public final class Megalodon implements LanguageModel {
     }
 
     @Override
-    public Variable hidden(Tape tape, int[] ids, int batch, Tensor mask, Cache cache) {
-        var state = (MegalodonCache) cache;
+    public Variable hidden(
+            Tape tape, int[] ids, int batch, Tensor mask, Cache cache, Consumer<? super Variable> layerOutputs) {
+        var state = ModelCache.checked(MegalodonCache.class, config, cache, tape, ids.length, batch, mask);
+        long position = state == null ? 0 : state.position();
         float scale = config.scaleEmb() ? (float) Math.sqrt(config.modelDim()) : 1;
         var x = Ops.embedding(tape, ids, batch, embed, scale, PADDING_ID); // (B, L, D)
+        layerOutputs.accept(x);
         int length = x.shape().size(1);
         if (state != null) {
-            state.begin(length);
+            state.begin();
         }
         for (int i = 0; i < blocks.length; i++) {
             var block = blocks[i];
-            var layer = state == null ? null : state.layers[i];
-            long position = state == null ? 0 : state.position;
+            var layer = state == null ? null : state.layer(i);
             UnaryOperator<Variable> f = input ->
                     feedForward(input, attend(input, block.attention, mask, layer, position), block.feedForward);
             x = config.gradientCheckpointing() ? tape.checkpoint(x, f) : f.apply(x);
+            layerOutputs.accept(x);
         }
         if (state != null) {
-            state.position += length;
+            state.moveTo(position + length);
         }
-        return timestepNorm(x, norm, mask, state == null ? null : state.norm);
+        return timestepNorm(x, norm, mask, state == null ? null : state.norm());
     }
 
     @Override
@@ -201,12 +205,12 @@ public final class Megalodon implements LanguageModel {
     }
 
     // x (B, L, D) → x + wh1(m) + wh2(o · r)
-    private Variable attend(Variable x, Attention a, Tensor mask, LayerCache cache, long position) {
+    private Variable attend(Variable x, Attention a, Tensor mask, MegalodonCache.Layer cache, long position) {
         int heads = config.numHeads(), length = x.shape().size(1);
-        var t = timestepNorm(x, a.timenorm, mask, cache == null ? null : cache.timenorm);
+        var t = timestepNorm(x, a.timenorm, mask, cache == null ? null : cache.timenorm());
         var coefficients = Ops.emaCoefficients(x.tape(), a.cema); // (5, N, D)
         var method = cache == null ? config.cema().method() : Backend.EmaMethod.SCAN;
-        var y = Ops.ema(t, mask, coefficients, a.cema.omega(), cache == null ? null : cache.ema, method);
+        var y = Ops.ema(t, mask, coefficients, a.cema.omega(), cache == null ? null : cache.ema(), method);
         var m = Ops.rmsNorm(y, a.rmsGamma, 1, EPS); // (B, L, D)
         var z = a.wz.apply(m); // (B, L, Z)
         var angles = rope.rows(position, length);
@@ -217,8 +221,9 @@ public final class Megalodon implements LanguageModel {
         if (cache == null) {
             o = Ops.attention(qk.query(), qk.key(), v, mask, heads, config.chunkSize(), 1);
         } else {
-            cache.kv.append(qk.key().value(), v.value(), config.chunkSize());
-            o = Ops.cachedAttention(qk.query(), cache.kv.keys(), cache.kv.values(), cache.kv.count(), null, heads, 1);
+            var kv = cache.kv();
+            kv.append(qk.key().value(), v.value());
+            o = Ops.cachedAttention(qk.query(), kv.keys(), kv.values(), kv.count(), null, heads, 1);
         }
         return a.wh2.apply(Ops.multiply(o, r), a.wh1.apply(m, x));
     }
@@ -235,66 +240,7 @@ public final class Megalodon implements LanguageModel {
     }
 
     @Override
-    public Cache newCache(int batch) {
-        return new MegalodonCache(batch);
-    }
-
-    /** What one block carries: the timestep norm's state (B, 1 + 2·G), the EMA's (B, 2, N, D), keys and values of the chunk. */
-    private final class LayerCache {
-        private final Tensor timenorm;
-        private final Tensor ema;
-        private final KeyValueCache kv;
-
-        LayerCache(int batch) {
-            timenorm = freshNorm(batch);
-            ema = backend.tensor(batch, 2, config.cemaNdim(), config.modelDim());
-            backend.zero(ema);
-            kv = new KeyValueCache(backend, batch, config.zDim(), config.valueDim());
-        }
-    }
-
-    private Tensor freshNorm(int batch) {
-        int groups = config.normNumGroups(), width = 1 + 2 * groups;
-        var state = new float[batch * width];
-        for (int b = 0; b < batch; b++) {
-            java.util.Arrays.fill(state, b * width + 1 + groups, (b + 1) * width, 1);
-        }
-        return backend.tensor(batch, width).set(state);
-    }
-
-    /** Attention starts anew with every chunk: the cache never grows beyond one. */
-    private final class MegalodonCache implements Cache {
-        private final LayerCache[] layers = new LayerCache[config.numLayers()];
-        private final Tensor norm;
-        private long position;
-
-        MegalodonCache(int batch) {
-            for (int i = 0; i < layers.length; i++) {
-                layers[i] = new LayerCache(batch);
-            }
-            norm = freshNorm(batch);
-        }
-
-        @Override
-        public long position() {
-            return position;
-        }
-
-        @Override
-        public int nextBlock(int remaining) {
-            return (int) Math.min(remaining, config.chunkSize() - position % config.chunkSize());
-        }
-
-        void begin(int length) {
-            if (length > nextBlock(length)) {
-                throw new IllegalArgumentException("a piece of " + length
-                        + " tokens crosses the end of a chunk at position " + position + "; feed " + nextBlock(length));
-            }
-            if (position % config.chunkSize() == 0) {
-                for (var layer : layers) {
-                    layer.kv.clear();
-                }
-            }
-        }
+    public Cache newCache(int batch, CacheOptions options) {
+        return new MegalodonCache(config, backend, options, batch);
     }
 }

@@ -11,9 +11,18 @@ public final class Session {
     private final LanguageModel model;
     private final Cache cache;
 
-    Session(LanguageModel model) {
+    Session(LanguageModel model, Cache cache) {
+        if (cache.batch() != 1) {
+            throw new IllegalArgumentException(
+                    "session: one sequence is read, the cache has " + cache.batch() + "; take a row with Cache.select");
+        }
         this.model = model;
-        this.cache = model.newCache(1);
+        this.cache = cache;
+    }
+
+    /** What is kept of the tokens fed so far: to be copied, trimmed or saved. */
+    public Cache cache() {
+        return cache;
     }
 
     /** Tokens fed so far. */

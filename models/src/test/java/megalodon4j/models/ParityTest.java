@@ -9,13 +9,15 @@ import megalodon4j.autograd.Adam;
 import megalodon4j.autograd.Ops;
 import megalodon4j.autograd.Tape;
 import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.SafeTensors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Logits, losses, every gradient, optimizer steps and streaming runs agree with PyTorch. */
+/** Logits, losses, every gradient and optimizer steps agree with PyTorch. */
 class ParityTest {
     private static Backend backend;
 
@@ -46,21 +48,19 @@ class ParityTest {
         var ids = Fixture.ints(want, "input_ids");
         var labels = Fixture.ints(want, "labels");
         int batch = want.shape("input_ids").size(0);
-        try (var tape = Tape.training(backend)) {
-            var logits = model.logits(tape, ids, batch);
-            assertClose("logits", want.floats("logits"), logits.value().toArray(), 1e-4);
-            var loss = Ops.crossEntropy(logits, labels, 1f / ids.length);
-            double mean = backend.sum(loss.value()) / ids.length;
-            assertEquals(want.floats("loss")[0], mean, 1e-4 * mean, "loss");
-            tape.backward(loss);
-        }
-        for (var p : model.parameters()) {
+        try (var tape = Tape.inference(backend)) {
             assertClose(
-                    "gradient of " + p.name(),
-                    want.floats("grad." + p.name()),
-                    p.grad().toArray(),
-                    1e-3);
+                    "logits",
+                    want.floats("logits"),
+                    model.logits(tape, ids, batch).value().toArray(),
+                    1e-4);
         }
+        try (var tape = Tape.training(backend)) {
+            var loss = model.loss(tape, ids, labels, batch, null);
+            assertEquals(want.floats("loss")[0], loss.mean(), 1e-4 * loss.mean(), "loss");
+            tape.backward(loss.losses());
+        }
+        assertGradients(want, model);
     }
 
     @ParameterizedTest
@@ -95,47 +95,57 @@ class ParityTest {
         }
     }
 
+    /** Right padding: logits at the valid positions, loss and gradients. */
     @ParameterizedTest
-    @org.junit.jupiter.params.provider.ValueSource(
-            strings = {"megalodon", "megalodon_plain_ffn", "megalodon_one_chunk"})
-    void streamingInPieces(String name) throws IOException {
-        var fixture = Fixture.of(name);
-        var model = fixture.model(backend, EmaChoice.AUTO);
-        var want = fixture.tensors("stream_chunked");
+    @EnumSource(EmaChoice.class)
+    void paddedSequences(EmaChoice cema) throws IOException {
+        var fixture = Fixture.of("megalodon");
+        var model = fixture.model(backend, cema);
+        var want = fixture.tensors("padded");
         var ids = Fixture.ints(want, "input_ids");
-        var logits = want.floats("logits");
-        int batch = want.shape("input_ids").size(0),
-                length = want.shape("input_ids").size(1);
-        int vocabulary = model.config().numTokens(), at = 0;
-        var got = new float[logits.length];
-        var cache = model.newCache(batch);
-        for (int piece : Fixture.ints(want, "pieces")) {
-            for (int end = at + piece; at < end; ) {
-                int block = cache.nextBlock(end - at);
-                var tokens = columns(ids, batch, length, at, block);
-                try (var tape = Tape.inference(backend)) {
-                    var part = model.head(model.hidden(tape, tokens, batch, null, cache))
-                            .value()
-                            .toArray();
-                    for (int b = 0; b < batch; b++) {
-                        System.arraycopy(
-                                part, b * block * vocabulary, got, (b * length + at) * vocabulary, block * vocabulary);
-                    }
-                }
-                at += block;
-            }
+        var valid = Fixture.ints(want, "attention_mask");
+        int batch = want.shape("input_ids").size(0), length = ids.length / batch;
+        var mask = backend.tensor(batch, length).set(floats(valid));
+        try (var tape = Tape.inference(backend)) {
+            var logits = model.head(model.hidden(tape, ids, batch, mask, null));
+            var wantLogits = want.floats("logits");
+            var got = logits.value().toArray();
+            assertClose("logits", where(valid, wantLogits), where(valid, got), 1e-4);
         }
-        assertEquals(length, at);
-        assertEquals(length, cache.position());
-        assertClose("logits", logits, got, 1e-4);
+        try (var tape = Tape.training(backend)) {
+            var loss = model.loss(tape, ids, Fixture.ints(want, "labels"), batch, mask);
+            assertEquals(want.floats("loss")[0], loss.mean(), 1e-4 * loss.mean(), "loss");
+            tape.backward(loss.losses());
+        }
+        assertGradients(want, model);
     }
 
-    private static int[] columns(int[] ids, int batch, int length, int from, int count) {
-        var part = new int[batch * count];
-        for (int b = 0; b < batch; b++) {
-            System.arraycopy(ids, b * length + from, part, b * count, count);
+    /** The rows whose flag is set, the others cleared. */
+    private static float[] where(int[] valid, float[] rows) {
+        var kept = rows.clone();
+        int width = rows.length / valid.length;
+        for (int i = 0; i < kept.length; i++) {
+            kept[i] *= valid[i / width];
         }
-        return part;
+        return kept;
+    }
+
+    private static float[] floats(int[] values) {
+        var floats = new float[values.length];
+        for (int i = 0; i < floats.length; i++) {
+            floats[i] = values[i];
+        }
+        return floats;
+    }
+
+    private static void assertGradients(SafeTensors want, LanguageModel model) throws IOException {
+        for (var p : model.parameters()) {
+            assertClose(
+                    "gradient of " + p.name(),
+                    want.floats("grad." + p.name()),
+                    p.grad().toArray(),
+                    1e-3);
+        }
     }
 
     /**

@@ -1,0 +1,146 @@
+package megalodon4j.models;
+
+import java.io.IOException;
+import java.lang.reflect.RecordComponent;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.SafeTensors;
+import megalodon4j.tensor.Shape;
+
+/**
+ * A saved cache: the tensors of PyTorch's caches, and in the metadata the position, the options and all settings of the config that a state
+ * depends on.
+ */
+final class CacheFile {
+    // What concerns training alone.
+    private static final Set<String> FREE =
+            Set.of("dropout", "attentionDropout", "hiddenDropout", "initMode", "gradientCheckpointing", "cema");
+
+    private final SafeTensors source;
+    private final Set<String> taken = new HashSet<>();
+    private int batch;
+    private int keys;
+
+    private CacheFile(SafeTensors source) {
+        this.source = source;
+    }
+
+    static void save(ModelCache cache, Path path) throws IOException {
+        var metadata = new TreeMap<>(identity(cache.config()));
+        metadata.put("cache.position", "" + cache.position());
+        metadata.put("cache.max_cache_len", "" + cache.options().maxCacheLen());
+        metadata.put("cache.unbounded", "" + cache.options().unbounded());
+        SafeTensors.write(path, metadata, cache.tensors());
+    }
+
+    /**
+     * Reads a cache.
+     *
+     * @throws IOException if the file cannot be read, is no cache, or is one of another config: the message names the first setting that differs
+     */
+    static Cache load(LanguageModel model, Path path) throws IOException {
+        var file = new CacheFile(SafeTensors.read(path));
+        for (var setting : identity(model.config()).entrySet()) {
+            var saved = file.metadata(setting.getKey());
+            if (!saved.equals(setting.getValue())) {
+                throw new IOException(path + ": its " + setting.getKey() + " is " + saved + ", this model's is "
+                        + setting.getValue() + ": a cache belongs to one config");
+            }
+        }
+        var cache = file.fresh(model);
+        cache.fill(file);
+        for (var name : file.source.names()) {
+            if (!file.taken.contains(name)) {
+                throw new IOException(path + ": tensor " + name + " does not belong to such a cache");
+            }
+        }
+        return cache;
+    }
+
+    // An empty cache of the saved options and position.
+    private ModelCache fresh(LanguageModel model) throws IOException {
+        long maxCacheLen = number("cache.max_cache_len"), position = number("cache.position");
+        boolean unbounded = Boolean.parseBoolean(metadata("cache.unbounded"));
+        try {
+            batch = source.shape("cache.0.k").size(0);
+            var options = new CacheOptions(Math.toIntExact(maxCacheLen), unbounded);
+            var cache = (ModelCache) model.newCache(batch, options);
+            cache.moveTo(position);
+            keys = Math.toIntExact(cache.keysAfter(position));
+            return cache;
+        } catch (IllegalArgumentException | ArithmeticException | IndexOutOfBoundsException e) {
+            throw new IOException(source.path() + ": " + e.getMessage(), e);
+        }
+    }
+
+    // The kind and the settings, under their names in YAML.
+    private static Map<String, String> identity(ModelConfig config) {
+        var settings = new LinkedHashMap<String, String>();
+        settings.put("model", config.kind());
+        for (var component : config.getClass().getRecordComponents()) {
+            if (!FREE.contains(component.getName())) {
+                var name = component.getName().replaceAll("([A-Z])", "_$1").toLowerCase(Locale.ROOT);
+                settings.put(name, value(config, component));
+            }
+        }
+        return settings;
+    }
+
+    private static String value(ModelConfig config, RecordComponent component) {
+        try {
+            return "" + component.getAccessor().invoke(config);
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private String metadata(String key) throws IOException {
+        var value = source.metadata().get(key);
+        if (value == null) {
+            throw new IOException(source.path() + ": not a cache of this kind of model, its metadata have no " + key);
+        }
+        return value;
+    }
+
+    private long number(String key) throws IOException {
+        var value = metadata(key);
+        if (!value.matches("\\d{1,18}")) {
+            throw new IOException(source.path() + ": " + key + " is " + value + ", it must be a number from 0 on");
+        }
+        return Long.parseLong(value);
+    }
+
+    float[] floats(String name, int... shape) throws IOException {
+        check(name, shape);
+        return source.floats(name);
+    }
+
+    long[] longs(String name, int... shape) throws IOException {
+        check(name, shape);
+        return source.longs(name);
+    }
+
+    private void check(String name, int... shape) throws IOException {
+        if (!Arrays.equals(source.shape(name).toArray(), shape)) {
+            throw new IOException(source.path() + ": tensor " + name + " has shape " + source.shape(name)
+                    + ", config and position make it " + Shape.of(shape));
+        }
+        taken.add(name);
+    }
+
+    /** Fills a layer's cache, with heads of so many features. */
+    void fill(KeyValueCache cache, String name, Backend backend, int heads, int key, int value) throws IOException {
+        var k = floats(name + ".k", batch, keys, heads, key);
+        var v = floats(name + ".v", batch, keys, heads, value);
+        cache.append(
+                backend.tensor(batch, keys, heads * key).set(k),
+                backend.tensor(batch, keys, heads * value).set(v));
+    }
+}

@@ -1,0 +1,246 @@
+package megalodon4j.models;
+
+import static megalodon4j.models.ParityTest.assertClose;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Random;
+import java.util.stream.Stream;
+import megalodon4j.autograd.Tape;
+import megalodon4j.autograd.Variable;
+import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.SafeTensors;
+import megalodon4j.tensor.Shape;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Copied, selected, trimmed, saved and loaded caches go on as the original does; what cannot be is refused in a clear line. */
+class CacheTest {
+    private static final int LENGTH = 40;
+    private static final int HALF = 21;
+
+    private static Backend backend;
+    private static final int[] IDS = new Random(5).ints(3 * LENGTH, 0, 256).toArray();
+
+    @TempDir
+    Path folder;
+
+    @BeforeAll
+    static void open() {
+        backend = Backend.cpu(2);
+    }
+
+    @AfterAll
+    static void close() {
+        backend.close();
+    }
+
+    private static LanguageModel model(String name) {
+        return Fixture.of(name).model(backend, EmaChoice.AUTO);
+    }
+
+    static Stream<Arguments> caches() {
+        return Stream.of(
+                Arguments.of("llama", CacheOptions.CHUNK_LOCAL),
+                Arguments.of("megalodon", CacheOptions.CHUNK_LOCAL),
+                Arguments.of("megalodon", CacheOptions.window(20)),
+                Arguments.of("megalodon", CacheOptions.UNBOUNDED));
+    }
+
+    @ParameterizedTest
+    @MethodSource("caches")
+    void copiesRowsAndFilesGoOnAlike(String name, CacheOptions options) throws IOException {
+        var model = model(name);
+        var cache = model.newCache(3, options);
+        Streams.feed(model, cache, IDS, 0, 10, HALF - 10);
+        var copy = cache.copy();
+        var rows = cache.select(2, 0, 2);
+        cache.save(folder.resolve("cache"));
+        var want = Streams.feed(model, cache, IDS, HALF, LENGTH - HALF);
+        var loaded = model.loadCache(folder.resolve("cache"));
+        for (var other : new Cache[] {copy, loaded}) {
+            assertEquals(HALF, other.position());
+            assertEquals(options, other.options());
+            assertArrayEquals(want, Streams.feed(model, other, IDS, HALF, LENGTH - HALF));
+        }
+        var order = new int[] {2, 0, 2};
+        var ids = new int[IDS.length];
+        for (int i = 0; i < 3; i++) {
+            System.arraycopy(IDS, order[i] * LENGTH, ids, i * LENGTH, LENGTH);
+        }
+        var got = Streams.feed(model, rows, ids, HALF, LENGTH - HALF);
+        int row = want.length / 3;
+        for (int i = 0; i < got.length; i++) {
+            assertEquals(want[order[i / row] * row + i % row], got[i]);
+        }
+    }
+
+    @Test
+    void aLlamaCacheIsTrimmed() {
+        var model = model("llama");
+        var cache = model.newCache(3);
+        var want = Streams.feed(model, cache, IDS, 0, LENGTH);
+        cache.trim(HALF);
+        assertEquals(HALF, cache.position());
+        var got = Streams.feed(model, cache, IDS, HALF, LENGTH - HALF);
+        int width = 256, rest = LENGTH - HALF;
+        for (int b = 0; b < 3; b++) {
+            var row = Arrays.copyOfRange(want, (b * LENGTH + HALF) * width, (b + 1) * LENGTH * width);
+            var gotRow = Arrays.copyOfRange(got, b * rest * width, (b + 1) * rest * width);
+            assertClose("row " + b, row, gotRow, 1e-5);
+        }
+        cache.trim(0);
+        assertClose("again", want, Streams.feed(model, cache, IDS, 0, LENGTH), 1e-5);
+        assertRefused(IllegalArgumentException.class, "41 tokens", () -> cache.trim(LENGTH + 1));
+    }
+
+    @Test
+    void aMegalodonCacheIsNot() {
+        var cache = model("megalodon").newCache(3);
+        Streams.feed(model("megalodon"), cache, IDS, 0, 3);
+        cache.trim(3);
+        assertRefused(UnsupportedOperationException.class, "copy()", () -> cache.trim(2));
+    }
+
+    @Test
+    void whatDoesNotFitIsRefused() {
+        var model = model("megalodon");
+        var llama = model("llama");
+        assertRefused(
+                IllegalArgumentException.class,
+                "at least chunk_size = 16",
+                () -> model.newCache(1, CacheOptions.window(15)));
+        assertRefused(IllegalArgumentException.class, "max_cache_len", () -> new CacheOptions(3, true));
+        assertRefused(
+                IllegalArgumentException.class, "max_cache_len", () -> llama.newCache(1, CacheOptions.window(99)));
+        assertRefused(IllegalArgumentException.class, "batch", () -> model.newCache(0));
+        var cache = model.newCache(2);
+        assertRefused(IllegalArgumentException.class, "row 2", () -> cache.select(0, 2));
+        assertRefused(IllegalArgumentException.class, "at least one row", cache::select);
+        assertRefused(IllegalArgumentException.class, "Cache.select", () -> model.session(cache));
+        try (var tape = Tape.inference(backend);
+                var recording = Tape.training(backend)) {
+            var mask = tape.tensor(2, 3).set(1, 1, 1, 1, 1, 0);
+            var ids = new int[6];
+            assertRefused(
+                    IllegalArgumentException.class, "padding mask", () -> model.hidden(tape, ids, 2, mask, cache));
+            assertRefused(IllegalArgumentException.class, "cache of 2", () -> model.hidden(tape, ids, 3, null, cache));
+            assertRefused(
+                    IllegalArgumentException.class,
+                    "at least one token",
+                    () -> model.hidden(tape, new int[0], 2, null, cache));
+            assertRefused(
+                    IllegalArgumentException.class, "feed 16", () -> model.hidden(tape, new int[34], 2, null, cache));
+            assertRefused(
+                    IllegalStateException.class, "no gradient", () -> model.hidden(recording, ids, 2, null, cache));
+            assertRefused(
+                    IllegalArgumentException.class, "another config", () -> llama.hidden(tape, ids, 2, null, cache));
+        }
+        assertEquals(0, cache.position());
+    }
+
+    @Test
+    void aFileOfAnotherConfigIsRefused() throws IOException {
+        var model = model("megalodon");
+        var file = folder.resolve("cache");
+        model.newCache(1).save(file);
+        assertRefused(
+                IOException.class,
+                "num_heads is 2, this model's is 1",
+                () -> model("megalodon_one_chunk").loadCache(file));
+        assertRefused(
+                IOException.class,
+                "its model is megalodon, this model's is llama",
+                () -> model("llama").loadCache(file));
+        var weights = Fixture.of("megalodon").folder().resolve("weights.safetensors");
+        assertRefused(IOException.class, "not a cache", () -> model.loadCache(weights));
+        assertEquals(0, model.loadCache(file).position());
+    }
+
+    @Test
+    void aFileThatContradictsItselfIsRefused() throws IOException {
+        var model = model("megalodon");
+        var cache = model.newCache(2);
+        Streams.feed(model, cache, Arrays.copyOf(IDS, 2 * LENGTH), 0, 5);
+        var tensors = ((ModelCache) cache).tensors();
+        var file = folder.resolve("cache");
+        cache.save(file);
+        var metadata = SafeTensors.read(file).metadata();
+
+        SafeTensors.write(file, with(metadata, "cache.position", "6"), tensors);
+        assertRefused(IOException.class, "cache.0.k has shape (2, 5, 2, 16)", () -> model.loadCache(file));
+        SafeTensors.write(file, with(metadata, "cache.position", "-1"), tensors);
+        assertRefused(IOException.class, "cache.position is -1", () -> model.loadCache(file));
+        SafeTensors.write(file, with(metadata, "cache.max_cache_len", "3"), tensors);
+        assertRefused(IOException.class, "max_cache_len: 3", () -> model.loadCache(file));
+        SafeTensors.write(file, metadata, tensors.subList(0, tensors.size() - 1));
+        assertRefused(IOException.class, "cache.final_norm_var", () -> model.loadCache(file));
+        tensors.add(SafeTensors.f32("more", Shape.of(1), () -> new float[1]));
+        SafeTensors.write(file, metadata, tensors);
+        assertRefused(IOException.class, "tensor more", () -> model.loadCache(file));
+    }
+
+    private static Map<String, String> with(Map<String, String> metadata, String key, String value) {
+        var changed = new HashMap<>(metadata);
+        changed.put(key, value);
+        return changed;
+    }
+
+    @Test
+    void sessionsGoOnFromACache() {
+        var model = model("megalodon");
+        var session = model.session(CacheOptions.window(20));
+        session.feed(Arrays.copyOf(IDS, HALF));
+        var other = model.session(session.cache().copy());
+        assertEquals(HALF, other.position());
+        assertArrayEquals(session.feed(7), other.feed(7));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"llama", "megalodon"})
+    void hiddenStatesOfEachLayer(String name) {
+        var model = model(name);
+        int layers =
+                model.config() instanceof LlamaConfig c ? c.depth() : ((MegalodonConfig) model.config()).numLayers();
+        try (var tape = Tape.inference(backend)) {
+            var outputs = new ArrayList<Variable>();
+            var last = model.hidden(tape, IDS, 3, null, null, outputs::add);
+            assertEquals(layers + 1, outputs.size());
+            for (var output : outputs) {
+                assertEquals(last.shape(), output.shape());
+            }
+            var embedding = model.parameters().iterator().next().value().toArray();
+            int dim = last.shape().columns();
+            assertEquals(embedding[IDS[1] * dim + 3], outputs.getFirst().value().toArray()[dim + 3]);
+            // With one token, a cache gives the same.
+            var cached = new ArrayList<Variable>();
+            model.hidden(tape, Streams.columns(IDS, 3, 0, 1), 3, null, model.newCache(3), cached::add);
+            for (int i = 0; i <= layers; i++) {
+                var want = Arrays.copyOf(outputs.get(i).value().toArray(), dim);
+                assertClose(
+                        "layer " + i, want, Arrays.copyOf(cached.get(i).value().toArray(), dim), 1e-5);
+            }
+        }
+    }
+
+    private static <E extends Exception> void assertRefused(Class<E> type, String part, Executable action) {
+        var message = assertThrows(type, action).getMessage();
+        assertTrue(message.contains(part), message);
+        assertEquals(1, message.lines().count(), message);
+    }
+}
