@@ -1,103 +1,175 @@
 package megalodon4j.models;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.UnaryOperator;
+import java.util.function.Supplier;
 import megalodon4j.autograd.Parameter;
+import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.SafeTensors;
+import megalodon4j.tensor.SafeTensors.DType;
 
 /**
  * A model's weights as SafeTensors under the names that PyTorch's {@code state_dict} has.
  *
- * <p>Two layouts of Megalodon exist: that of the Hugging Face model, which is written here, and that of the training repository's wrapper, which
- * puts one more {@code model.} in front. Both are read.
+ * <p>Read are both {@linkplain Layout layouts}, tensors of F32, BF16 and F16 (widened, which is exact), and a tied
+ * Megalodon's {@code lm_head.weight} if it equals the embedding or stands for it. A Llama's {@code rotary_emb.freqs} are
+ * passed over.
+ *
+ * <p>Written are F32, or BF16 for the ordinary weights: the matrices that products take, which are the parameters of
+ * rank 2 named {@code ….weight} (linear layers, embedding, head). Norms, biases, gammas, betas and all of the EMA stay
+ * F32: they are few, and the EMA's decay rates lie so close to 1 that 8 bits would change how long it remembers.
  */
 public final class Weights {
-    private static final String HEAD = "lm_head.weight";
-    private static final String EMBEDDING = "model.embed.weight";
-    private static final String WRAPPER = "model.";
+    private static final Map<String, String> METADATA = Map.of("format", "pt");
 
     private Weights() {}
 
-    /**
-     * Reads all weights of a model.
-     *
-     * @throws IOException if the file cannot be read, or its tensors are not those of the model: the message names the first that is missing,
-     *     too much, or of the wrong shape
-     */
-    public static void load(LanguageModel model, Path file) throws IOException {
-        var source = SafeTensors.read(file);
-        var names = names(source, model);
-        for (var parameter : model.parameters()) {
-            var name = names.get(parameter.name());
-            if (name == null) {
-                throw new IOException(file + ": tensor " + parameter.name() + " is missing");
-            }
-            if (!Arrays.equals(source.shape(name).toArray(), parameter.shape().toArray())) {
-                throw new IOException(file + ": tensor " + name + " has shape " + source.shape(name)
-                        + ", the config makes it " + parameter.shape());
-            }
+    /** How the tensors of a Megalodon are named; a Llama's names are the same in both. */
+    public enum Layout {
+        /** The Hugging Face model's names, such as {@code model.embed.weight}. */
+        HF(""),
+        /** Those of the training repository's wrapper, which puts one more {@code model.} in front. */
+        WRAPPER("model.");
+
+        private final String prefix;
+
+        Layout(String prefix) {
+            this.prefix = prefix;
         }
-        // Only after all has been checked: a wrong file leaves the model as it was.
-        for (var parameter : model.parameters()) {
-            parameter.value().set(source.floats(names.get(parameter.name())));
+
+        /** The tensor's name for a parameter of such a model. */
+        String tensor(LanguageModel model, String parameter) {
+            return model instanceof Megalodon ? prefix + parameter : parameter;
         }
     }
 
-    /** Writes all weights as float32. */
+    // --- reading ----------------------------------------------------------------------------------------------------
+
+    /**
+     * Reads all weights of a model; a file that is refused leaves the model as it was.
+     *
+     * @throws IOException if the file cannot be read, or its tensors are not those of the model: the message names one
+     *     that is missing, too much, doubled, or of the wrong shape or type
+     */
+    public static void load(LanguageModel model, Path file) throws IOException {
+        var source = WeightsFile.open(model, file);
+        for (var parameter : model.parameters()) {
+            parameter.value().set(source.floats(parameter));
+        }
+    }
+
+    // --- writing ----------------------------------------------------------------------------------------------------
+
+    /** Writes the parameters as float32, each once, in the Hugging Face layout. */
     public static void save(LanguageModel model, Path file) throws IOException {
         var tensors = new ArrayList<SafeTensors.Source>();
         for (var parameter : model.parameters()) {
             tensors.add(SafeTensors.f32(parameter.name(), parameter.value()));
         }
-        SafeTensors.write(file, Map.of("format", "pt"), tensors);
+        SafeTensors.write(file, METADATA, tensors);
     }
 
-    // Parameter names to names in the file, every one of which must have its place.
-    private static Map<String, String> names(SafeTensors source, LanguageModel model) throws IOException {
-        var all = source.names();
-        boolean wrapped = model instanceof Megalodon && all.contains(WRAPPER + EMBEDDING);
-        UnaryOperator<String> strip =
-                name -> wrapped && name.startsWith(WRAPPER) ? name.substring(WRAPPER.length()) : name;
-        var names = new HashMap<String, String>();
-        for (var name : all) {
-            var parameter = strip.apply(name);
-            if (model.parameters().contains(parameter)) {
-                names.put(parameter, name);
-            } else if (parameter.equals(HEAD) && model instanceof Megalodon) {
-                requireTied(source, name, wrapped ? WRAPPER + EMBEDDING : EMBEDDING);
-            } else if (!isIgnored(model, parameter)) {
-                throw new IOException(source.path() + ": tensor " + name + " does not belong to a "
-                        + model.config().kind() + " of this config" + known(model, parameter));
+    /**
+     * Writes what PyTorch's {@code state_dict} holds, so that a strict {@code load_state_dict} takes it: a tied
+     * Megalodon's {@code lm_head.weight} as well, which is a copy of the embedding.
+     *
+     * @param dtype of the ordinary weights
+     * @throws IllegalArgumentException if the type is not F32 or BF16
+     */
+    public static void save(LanguageModel model, Path file, Layout layout, DType dtype) throws IOException {
+        requireWritable(dtype);
+        SafeTensors.write(file, METADATA, stateDict(model, layout, (parameter, as) -> {
+            boolean half = dtype == DType.BF16 && isOrdinary(parameter);
+            return source(as, parameter, half, parameter.value()::toArray);
+        }));
+    }
+
+    /**
+     * Rewrites a file in a layout, every tensor checked against the config. The output appears as a whole or not at all.
+     *
+     * @param dtype of the ordinary weights, F32 or BF16; null leaves each what it is
+     * @return the layout of the input
+     * @throws IOException as {@link #load}
+     * @throws IllegalArgumentException if the output is the input, or the type is not F32 or BF16
+     */
+    public static Layout convert(ModelConfig config, Path in, Path out, Layout to, DType dtype) throws IOException {
+        if (dtype != null) {
+            requireWritable(dtype);
+        }
+        try (var backend = Backend.cpu(1)) {
+            var model = config.create(backend, 0); // for names and shapes
+            var source = WeightsFile.open(model, in);
+            if (Files.exists(out) && Files.isSameFile(in, out)) {
+                throw new IllegalArgumentException(out + ": is the input itself, which stays as it is");
             }
+            var metadata = new HashMap<>(source.metadata());
+            metadata.putAll(METADATA);
+            var tensors = stateDict(model, to, (parameter, as) -> {
+                boolean half = isOrdinary(parameter) && (dtype == null ? source.dtype(parameter) : dtype) == DType.BF16;
+                return source(as, parameter, half, () -> unchecked(source, parameter));
+            });
+            writeAside(out, metadata, tensors);
+            return source.layout();
+        } catch (UncheckedIOException e) {
+            throw e.getCause();
         }
-        return names;
     }
 
-    private static void requireTied(SafeTensors source, String head, String embedding) throws IOException {
-        if (!source.has(embedding) || !Arrays.equals(source.floats(head), source.floats(embedding))) {
-            throw new IOException(source.path() + ": tensor " + head + " differs from " + embedding
-                    + ", but the config ties them; set output_size to untie");
+    private static void writeAside(Path out, Map<String, String> metadata, List<SafeTensors.Source> tensors)
+            throws IOException {
+        var aside = out.resolveSibling(".tmp-" + out.getFileName());
+        try {
+            SafeTensors.write(aside, metadata, tensors);
+            Files.move(aside, out, StandardCopyOption.REPLACE_EXISTING);
+        } finally {
+            Files.deleteIfExists(aside);
         }
     }
 
-    // PyTorch keeps RoPE's frequencies as a buffer; they follow from the config.
-    private static boolean isIgnored(LanguageModel model, String name) {
-        return model instanceof Llama && name.matches("layers\\.\\d+\\.attn\\.rotary_emb\\.freqs");
+    private static void requireWritable(DType dtype) {
+        if (dtype != DType.F32 && dtype != DType.BF16) {
+            throw new IllegalArgumentException("weights are written as F32 or BF16, not " + dtype);
+        }
     }
 
-    private static String known(LanguageModel model, String name) {
-        List<String> layers = new ArrayList<>();
-        for (Parameter p : model.parameters()) {
-            if (p.name().replaceAll("\\d+", "0").equals(name.replaceAll("\\d+", "0"))) {
-                layers.add(p.name());
-            }
+    /** Whether BF16 is enough for it. */
+    private static boolean isOrdinary(Parameter parameter) {
+        return parameter.shape().rank() == 2 && parameter.name().endsWith(".weight");
+    }
+
+    private interface Encoder {
+        SafeTensors.Source apply(Parameter parameter, String as) throws IOException;
+    }
+
+    private static List<SafeTensors.Source> stateDict(LanguageModel model, Layout layout, Encoder encoder)
+            throws IOException {
+        var tensors = new ArrayList<SafeTensors.Source>();
+        for (var parameter : model.parameters()) {
+            tensors.add(encoder.apply(parameter, layout.tensor(model, parameter.name())));
         }
-        return layers.isEmpty() ? "" : " (which ends with " + layers.getLast() + ")";
+        if (model instanceof Megalodon && !model.parameters().contains(WeightsFile.HEAD)) {
+            var embedding = model.parameters().get(WeightsFile.EMBEDDING);
+            tensors.add(encoder.apply(embedding, layout.tensor(model, WeightsFile.HEAD)));
+        }
+        return tensors;
+    }
+
+    private static SafeTensors.Source source(String name, Parameter parameter, boolean half, Supplier<float[]> data) {
+        return half ? SafeTensors.bf16(name, parameter.shape(), data) : SafeTensors.f32(name, parameter.shape(), data);
+    }
+
+    private static float[] unchecked(WeightsFile source, Parameter parameter) {
+        try {
+            return source.floats(parameter);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 }

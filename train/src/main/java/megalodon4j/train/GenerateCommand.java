@@ -5,9 +5,11 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.stream.Stream;
+import megalodon4j.models.GenerationOptions;
+import megalodon4j.models.Generator;
 import megalodon4j.models.LanguageModel;
 import megalodon4j.models.Sampling;
-import megalodon4j.tensor.Philox;
+import megalodon4j.models.Utf8Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -93,7 +95,7 @@ final class GenerateCommand extends Subcommand {
     }
 
     private Sampling sampling(RunConfig.Generation byConfig) {
-        var sampling = Generator.sampling(byConfig);
+        var sampling = byConfig.sampling();
         try {
             return new Sampling(
                     temperature == null ? sampling.temperature() : temperature,
@@ -139,13 +141,15 @@ final class GenerateCommand extends Subcommand {
         var speed = new Speed(count);
         boolean stopped = false;
         try {
-            var random = new Philox(seed, Streams.GENERATE);
-            Generator.generate(model, Generator.tokens(prompt), count, sampling, random, stop, token -> {
+            stop.check();
+            var options = GenerationOptions.of(sampling, count).seed(seed);
+            new Generator(model, options).generate(Utf8Stream.tokens(prompt), token -> {
                 tokens[speed.tick()] = token;
                 if (!json) {
                     out().print(text.add(token));
                     out().flush();
                 }
+                stop.check();
             });
         } catch (Stop.Requested e) {
             stopped = true;
@@ -162,7 +166,7 @@ final class GenerateCommand extends Subcommand {
     }
 
     private void showPrompt(byte[] prompt) {
-        var text = Utf8Stream.decode(Generator.tokens(prompt));
+        var text = Utf8Stream.decode(Utf8Stream.tokens(prompt));
         err().print(text.length() <= SHOWN_PROMPT ? text : "…" + text.substring(text.length() - SHOWN_PROMPT));
         if (!Terminal.isStderr()) {
             err().println(); // otherwise the text follows on the same line

@@ -30,6 +30,7 @@ import picocli.CommandLine.Spec;
             GenerateCommand.class,
             ScoreCommand.class,
             SummaryCommand.class,
+            ConvertCommand.class,
             DoctorCommand.class
         })
 public final class Main implements Runnable {

@@ -16,6 +16,7 @@ import megalodon4j.models.InitMode;
 import megalodon4j.models.LlamaConfig;
 import megalodon4j.models.MegalodonConfig;
 import megalodon4j.models.ModelConfig;
+import megalodon4j.models.Sampling;
 import megalodon4j.train.Key.Owner;
 import org.yaml.snakeyaml.DumperOptions;
 import org.yaml.snakeyaml.Yaml;
@@ -57,8 +58,11 @@ record RunConfig(
     record Validation(int every, int windows) {}
 
     /** Samples every so many steps (0: never); topK 0 and topP 1 are off. */
-    record Generation(
-            int every, int promptLength, int length, double temperature, double minP, int topK, double topP) {}
+    record Generation(int every, int promptLength, int length, double temperature, double minP, int topK, double topP) {
+        Sampling sampling() {
+            return new Sampling((float) temperature, (float) minP, topK, (float) topP);
+        }
+    }
 
     /** Tokens that are computed at once under {@code micro_batch: auto}. */
     static final int AUTO_MICRO_TOKENS = 2048;

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
 import megalodon4j.models.LanguageModel;
+import megalodon4j.models.Utf8Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -88,7 +89,7 @@ final class ScoreCommand extends Subcommand {
     }
 
     private static double streamed(LanguageModel model, byte[] bytes, Stop stop) {
-        var tokens = Generator.tokens(bytes);
+        var tokens = Utf8Stream.tokens(bytes);
         int targets = tokens.length - 1;
         double sum = 0;
         var session = model.session();

@@ -6,7 +6,10 @@ import java.util.Locale;
 import megalodon4j.autograd.Adam;
 import megalodon4j.autograd.Ops;
 import megalodon4j.autograd.Tape;
+import megalodon4j.models.GenerationOptions;
+import megalodon4j.models.Generator;
 import megalodon4j.models.LanguageModel;
+import megalodon4j.models.Utf8Stream;
 import megalodon4j.tensor.Philox;
 
 /**
@@ -177,18 +180,11 @@ final class Trainer {
         int start = corpus.trainSize() + random.nextInt(corpus.validationSize() - length + 1);
         var prompt = new int[length];
         corpus.tokens(start, length, prompt, 0);
-        var continuation = new int[generation.length()];
-        var at = new int[1];
-        Generator.generate(
-                model,
-                prompt,
-                continuation.length,
-                Generator.sampling(generation),
-                random,
-                Stop.never(), // a sample is short, and a checkpoint behind it must not lack it
-                token -> continuation[at[0]++] = token);
+        var options = GenerationOptions.of(generation.sampling(), generation.length());
+        // Not to be stopped: a sample is short, and a checkpoint behind it must not lack it.
+        var continuation = new Generator(model, options).generate(prompt, random, _ -> {});
         var before = Utf8Stream.printable(Utf8Stream.decode(prompt));
-        var after = Utf8Stream.printable(Utf8Stream.decode(continuation));
+        var after = Utf8Stream.printable(continuation.text());
         folder.addSample("=== step %d, prompt ===\n%s\n=== step %d, continuation ===\n%s\n\n"
                 .formatted(last, before, last, after));
         progress.say(String.format(Locale.ROOT, "step %,d: sample, written from ▸ on", last)

@@ -132,22 +132,6 @@ class DataTest {
     }
 
     @Test
-    void brokenUtf8BecomesReadable() {
-        var stream = new Utf8Stream();
-        assertEquals("", stream.add(0xE2));
-        assertEquals("", stream.add(0x82));
-        assertEquals("€", stream.add(0xAC));
-        assertEquals("", stream.add(0xE2));
-        assertEquals("�a", stream.add('a'));
-        assertEquals("�", stream.add(0xFF));
-        assertEquals("", stream.add(0xF0));
-        assertEquals("�", stream.finish());
-        assertEquals("x�y", Utf8Stream.decode('x', 300, 'y'));
-        assertEquals("é😀", Utf8Stream.decode(Generator.tokens("é😀".getBytes(StandardCharsets.UTF_8))));
-        assertEquals("a\n\t�[2J", Utf8Stream.printable("a\n\t\u001b[2J"));
-    }
-
-    @Test
     void metricsAreCutAtAStepOrATornLine() throws IOException {
         var file = folder.resolve("metrics.jsonl");
         var lines = "{\"step\":0,\"val_loss\":1}\n{\"step\":0}\n{\"step\":1}\n{\"step\":2,\"val_loss\":1}\n";

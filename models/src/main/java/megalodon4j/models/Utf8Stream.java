@@ -1,4 +1,4 @@
-package megalodon4j.train;
+package megalodon4j.models;
 
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
@@ -7,9 +7,10 @@ import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
 
 /**
- * Text from bytes that come one at a time: a character is handed out when it is complete, and � for what is no UTF-8.
+ * Text from tokens that are bytes and come one at a time: a character is handed out when it is complete, and � for what
+ * is no UTF-8.
  */
-final class Utf8Stream {
+public final class Utf8Stream {
     private static final char UNKNOWN = '\uFFFD';
 
     private final CharsetDecoder decoder = StandardCharsets.UTF_8
@@ -19,9 +20,12 @@ final class Utf8Stream {
     private final ByteBuffer bytes = ByteBuffer.allocate(16);
     private final CharBuffer chars = CharBuffer.allocate(32);
 
-    /** The characters that this token completes; none, one or a few. */
-    String add(int token) {
-        if (token > 0xFF) {
+    /** At the beginning of a text. */
+    public Utf8Stream() {}
+
+    /** The characters that this token, 0 … 255, completes; none, one or a few. Any other token is a �. */
+    public String add(int token) {
+        if (token < 0 || token > 0xFF) {
             return finish() + UNKNOWN;
         }
         bytes.put((byte) token);
@@ -29,7 +33,7 @@ final class Utf8Stream {
     }
 
     /** What is left when no more will come. */
-    String finish() {
+    public String finish() {
         var rest = decode(true);
         decoder.reset();
         bytes.clear();
@@ -47,7 +51,7 @@ final class Utf8Stream {
     }
 
     /** All of it at once. */
-    static String decode(int... tokens) {
+    public static String decode(int... tokens) {
         var stream = new Utf8Stream();
         var text = new StringBuilder();
         for (int token : tokens) {
@@ -56,8 +60,22 @@ final class Utf8Stream {
         return text.append(stream.finish()).toString();
     }
 
+    /** The tokens of bytes. */
+    public static int[] tokens(byte[] bytes) {
+        var tokens = new int[bytes.length];
+        for (int i = 0; i < bytes.length; i++) {
+            tokens[i] = bytes[i] & 0xFF;
+        }
+        return tokens;
+    }
+
+    /** The tokens of a text's UTF-8. */
+    public static int[] tokens(String text) {
+        return tokens(text.getBytes(StandardCharsets.UTF_8));
+    }
+
     /** Text that cannot move a terminal's cursor: control characters other than line ends and tabs become �. */
-    static String printable(String text) {
+    public static String printable(String text) {
         return text.replaceAll("[\\p{Cntrl}&&[^\n\t]]", String.valueOf(UNKNOWN));
     }
 }

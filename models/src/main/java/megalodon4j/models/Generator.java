@@ -1,0 +1,108 @@
+package megalodon4j.models;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.IntConsumer;
+import java.util.stream.IntStream;
+import megalodon4j.models.Generated.End;
+import megalodon4j.tensor.Philox;
+
+/**
+ * Continues texts token by token.
+ *
+ * <p>Row r of a batch draws its random numbers from a stream of its own, so that equal prompts are continued differently
+ * and each row is what it is alone ({@link #generate(int[], int, IntConsumer)}), whatever the others are.
+ *
+ * <p>Before an empty prompt the model reads token 0, the one that pads: it stands for "no text yet" and is not part of
+ * the result.
+ *
+ * <p>Not for several threads at once.
+ */
+public final class Generator {
+    /** Row r draws from Philox stream {@code FIRST_STREAM + r}. Models number their own from 0 on. */
+    private static final long FIRST_STREAM = 3L << 32;
+
+    private static final int START = 0;
+
+    private final LanguageModel model;
+    private final GenerationOptions options;
+
+    /** @throws IllegalArgumentException if the end-of-text token is not one of the model's */
+    public Generator(LanguageModel model, GenerationOptions options) {
+        this.model = model;
+        this.options = options;
+        var end = options.endOfText();
+        if (end != null && end >= model.config().numTokens()) {
+            throw new IllegalArgumentException("end-of-text " + end + " is none of the "
+                    + model.config().numTokens() + " tokens of the vocabulary");
+        }
+    }
+
+    /** Takes the new tokens of a batch. */
+    @FunctionalInterface
+    public interface RowSink {
+        void accept(int row, int token);
+    }
+
+    /**
+     * Continues a prompt.
+     *
+     * @param sink takes each token as soon as it is known to be part of the text: at once, or when it can no longer
+     *     become a stop string. What it throws ends the generation
+     * @throws IllegalArgumentException if a token of the prompt is outside the vocabulary
+     */
+    public Generated generate(int[] prompt, IntConsumer sink) {
+        return generate(prompt, 0, sink);
+    }
+
+    /** Continues a prompt as row {@code row} of a batch does. */
+    public Generated generate(int[] prompt, int row, IntConsumer sink) {
+        return generate(prompt, new Philox(options.seed(), FIRST_STREAM + row), sink);
+    }
+
+    /** {@link #generate(int[], IntConsumer)} with random numbers from where {@code random} stands. */
+    public Generated generate(int[] prompt, Philox random, IntConsumer sink) {
+        return run(model.session(), prompt.clone(), random, sink);
+    }
+
+    /** Continues prompts of any lengths, one after the other. */
+    public List<Generated> generate(List<int[]> prompts, RowSink sink) {
+        var rows = new ArrayList<Generated>();
+        for (int i = 0; i < prompts.size(); i++) {
+            int row = i;
+            rows.add(generate(prompts.get(row), row, token -> sink.accept(row, token)));
+        }
+        return rows;
+    }
+
+    /**
+     * Goes on where an earlier generation ended, after so many more tokens of the user's, which may be none: n tokens
+     * and then m are what n + m tokens are at once. The earlier result's session moves on; it can be resumed but once.
+     */
+    public Generated resume(Generated earlier, int[] more, IntConsumer sink) {
+        var unread = IntStream.concat(Arrays.stream(earlier.unread()), Arrays.stream(more));
+        return run(earlier.session(), unread.toArray(), earlier.random(), sink);
+    }
+
+    private Generated run(Session session, int[] unread, Philox random, IntConsumer sink) {
+        var text = IntStream.builder();
+        var filter = new StopFilter(options.stops(), token -> {
+            text.add(token);
+            sink.accept(token);
+        });
+        var end = End.LENGTH;
+        for (int i = 0; i < options.maxNewTokens() && end == End.LENGTH; i++) {
+            boolean blank = unread.length == 0 && session.position() == 0;
+            int token = options.sampling().sample(session.feed(blank ? new int[] {START} : unread), random);
+            unread = new int[] {token};
+            if (options.endOfText() != null && token == options.endOfText()) {
+                end = End.END_OF_TEXT;
+            } else if (filter.add(token)) {
+                end = End.STOP_STRING;
+            }
+        }
+        filter.finish();
+        return new Generated(text.build().toArray(), end, session, unread, random);
+    }
+}
