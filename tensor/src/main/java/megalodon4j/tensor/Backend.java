@@ -813,7 +813,12 @@ public abstract class Backend implements AutoCloseable {
      */
     public final void crossEntropy(Tensor logits, int[] labels, float scale, Tensor losses, Tensor dlogits) {
         if (logits.rows() != labels.length) {
-            throw Check.error("crossEntropy", "logits %s have %d rows, got %d labels", logits.shape(), logits.rows(), labels.length);
+            throw Check.error(
+                    "crossEntropy",
+                    "logits %s have %d rows, got %d labels",
+                    logits.shape(),
+                    logits.rows(),
+                    labels.length);
         }
         Check.labels("crossEntropy", labels, logits.columns());
         Check.vector("crossEntropy", "losses", losses, labels.length);

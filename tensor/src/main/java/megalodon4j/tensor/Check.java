@@ -54,7 +54,9 @@ final class Check {
         int batch = q.shape().size(0),
                 queries = q.shape().size(1),
                 capacity = k.shape().size(1);
-        if (!(k.shape().size(0) == batch && v.shape().size(0) == batch && v.shape().size(1) == capacity)) {
+        if (!(k.shape().size(0) == batch
+                && v.shape().size(0) == batch
+                && v.shape().size(1) == capacity)) {
             throw error(operation, "q %s, k %s and v %s do not belong together", q.shape(), k.shape(), v.shape());
         }
         if (q.columns() != k.columns()) {
@@ -74,7 +76,9 @@ final class Check {
 
     static void ema(String operation, Tensor x, Tensor mask, Tensor coefficients, Tensor omega) {
         rank(operation, "x", x, 3);
-        if (coefficients.shape().rank() != 3 || coefficients.shape().size(0) != 5 || coefficients.columns() != x.columns()) {
+        if (coefficients.shape().rank() != 3
+                || coefficients.shape().size(0) != 5
+                || coefficients.columns() != x.columns()) {
             throw error(operation, "coefficients must be (5, N, %d), got %s", x.columns(), coefficients.shape());
         }
         elements(operation, "mask", mask, x.rows());
