@@ -1,0 +1,93 @@
+package megalodon4j.bench;
+
+import java.util.List;
+import java.util.SplittableRandom;
+import megalodon4j.autograd.Tape;
+import megalodon4j.models.LanguageModel;
+import megalodon4j.models.Sampling;
+import megalodon4j.models.Session;
+import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.Philox;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.TearDown;
+
+/**
+ * Continuing a text token by token. All weights are read for every token: {@link GenerationLimitBench} shows how fast
+ * that can be.
+ */
+public class GenerationBench extends Bench {
+    private static final Sampling SAMPLING = Sampling.minP(0.1f).temperature(0.8f);
+
+    @Param({"1", "2"})
+    int cores;
+
+    @Param({"llama", "megalodon"})
+    String model;
+
+    @Param("256")
+    int prompt;
+
+    /** How many follow it. */
+    @Param("128")
+    int tokens;
+
+    private Backend backend;
+    private LanguageModel speaker;
+    private int[] text;
+    private Session session;
+    private float[] logits;
+
+    @Setup
+    public void open() {
+        backend = Backend.cpu(cores);
+        speaker = Models.config(model).create(backend, 1);
+        text = new SplittableRandom(1)
+                .ints(prompt, 0, Models.config(model).numTokens())
+                .toArray();
+        verify();
+    }
+
+    // A session that is fed token by token expects what the model does of the whole text.
+    private void verify() {
+        var stream = speaker.session();
+        float[] got = null;
+        for (int token : text) {
+            got = stream.feed(token);
+        }
+        try (var tape = Tape.inference(backend)) {
+            var whole = speaker.logits(tape, text, 1).value().toArray();
+            for (int i = 0; i < got.length; i++) {
+                Verify.close("logit " + i, whole[whole.length - got.length + i], got[i], 1, 1e-3);
+            }
+        }
+    }
+
+    @Setup(Level.Invocation)
+    public void feed() {
+        session = speaker.session();
+        logits = session.feed(text);
+    }
+
+    @Benchmark
+    public float[] generate() {
+        var random = new Philox(1, 0);
+        for (int i = 0; i < tokens; i++) {
+            logits = session.feed(SAMPLING.sample(logits, random));
+        }
+        return logits;
+    }
+
+    @TearDown
+    public void close() {
+        backend.close();
+    }
+
+    @Override
+    List<Work> work(String method) {
+        double weights = (double) Float.BYTES * Models.parameters(model);
+        return List.of(Work.tokens(tokens), Work.bytes(tokens * weights));
+    }
+}
