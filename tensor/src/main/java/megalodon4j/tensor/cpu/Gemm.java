@@ -37,7 +37,13 @@ final class Gemm {
 
     /** Packs {@code rows} × {@code depth} of op(A); element (i, k) is {@code a[ao + i·lda + k]}, transposed {@code a[ao + k·lda + i]}. */
     static void packA(boolean transposed, float[] a, int ao, int lda, int rows, int depth, float[] out, int to) {
-        for (int i = 0; i < rows; i += MR, to += MR * depth) {
+        int i = 0;
+        if (transposed) {
+            for (; i + 4 * MR <= rows; i += 4 * MR, to += 4 * MR * depth) {
+                Pack.copyFourPanels(a, ao + i, lda, depth, out, to, MR);
+            }
+        }
+        for (; i < rows; i += MR, to += MR * depth) {
             int count = Math.min(MR, rows - i);
             if (transposed) {
                 Pack.copyRows(a, ao + i, lda, count, depth, out, to, MR);

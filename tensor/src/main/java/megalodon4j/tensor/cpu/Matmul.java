@@ -111,7 +111,7 @@ final class Matmul {
         int rows = blockRows(m);
         int rowBlocks = Gemm.panels(m, rows);
         // Too few blocks of rows to share: cut the columns as well.
-        int columnBlocks = rowBlocks >= 2 * workers.count() ? 1 : Math.min(panels, 2 * workers.count() / rowBlocks + 1);
+        int columnBlocks = rowBlocks >= workers.count() ? 1 : Math.min(panels, 2 * workers.count() / rowBlocks + 1);
         int columns = Gemm.panels(panels, columnBlocks) * Gemm.NR;
         boolean startsFromC = add || bias != null || residual != null || k == 0;
         for (int from = 0; from < Math.max(k, 1); from += depthAtOnce) {

@@ -34,6 +34,28 @@ final class Pack {
         }
     }
 
+    /**
+     * Four full panels of {@link #copyRows} next to each other, row by row: one panel at a time would fetch every cache line once for each
+     * panel that has a part in it.
+     */
+    static void copyFourPanels(float[] a, int ao, int lda, int depth, float[] out, int to, int width) {
+        int vectors = (width + W - 1) / W, panel = width * depth;
+        // The last row of a panel must not spill over: the first of the next one is there already.
+        int safe = Math.min(depth - 1, Math.floorDiv(a.length - ao - 3 * width - vectors * W, lda) + 1);
+        for (int k = 0; k < safe; k++) {
+            for (int from = ao + k * lda, at = to + k * width, p = 0; p < 4; p++, from += width, at += panel) {
+                for (int v = 0; v < vectors; v++) {
+                    FloatVector.fromArray(SPECIES, a, from + v * W).intoArray(out, at + v * W);
+                }
+            }
+        }
+        for (int p = 0; p < 4; p++) {
+            for (int k = Math.max(0, safe); k < depth; k++) {
+                System.arraycopy(a, ao + k * lda + p * width, out, to + p * panel + k * width, width);
+            }
+        }
+    }
+
     /** out[k][r] = a[ao + r·lda + k] for r &lt; count. */
     static void transposeRows(float[] a, int ao, int lda, int count, int depth, float[] out, int to, int width) {
         int k = 0;
