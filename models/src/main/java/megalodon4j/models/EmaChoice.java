@@ -4,7 +4,7 @@ import megalodon4j.tensor.Backend.EmaMethod;
 
 /** How training evaluates the complex EMA. */
 public enum EmaChoice {
-    /** The faster one by a fixed rule: on a CPU the scan, which measured at a third of the FFT's time or less for all lengths. */
+    /** The faster one by a fixed rule: on a CPU the scan. */
     AUTO,
     SCAN,
     FFT;
