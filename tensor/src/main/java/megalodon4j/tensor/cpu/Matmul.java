@@ -20,6 +20,9 @@ final class Matmul {
     /** The most floats of B that are packed at a time. */
     private static final int PACKED = 1 << 20;
 
+    /** Where a worker's packed panels of A begin, behind its working memory for the edge. */
+    private static final int PANELS = Gemm.EDGE + Scratch.ALIGNED;
+
     private final Workers workers;
     private final WorkerScratch scratch;
     private float[] packed = new float[0];
@@ -133,18 +136,18 @@ final class Matmul {
                             residual,
                             residualAt + i * ldc + j);
                 }
-                var pa = scratch.of(worker, Gemm.EDGE + Gemm.MC * Gemm.KC + Pack.SLACK);
+                var pa = scratch.of(worker, PANELS + Gemm.MC * Gemm.KC + Pack.SLACK);
                 for (int p = k0; p < k1; p += kc) {
                     int depth = Math.min(kc, k1 - p);
                     int at = transposeA ? ao + p * lda + i : ao + i * lda + p;
-                    Gemm.packA(transposeA, a, at, lda, height, depth, pa, Gemm.EDGE);
-                    int bAt = panels * Gemm.NR * (p - k0) + j * depth;
+                    Gemm.packA(transposeA, a, at, lda, height, depth, pa, PANELS);
+                    int bAt = Scratch.ALIGNED + panels * Gemm.NR * (p - k0) + j * depth;
                     Gemm.multiply(
                             height,
                             width,
                             depth,
                             pa,
-                            Gemm.EDGE,
+                            PANELS,
                             pb,
                             bAt,
                             Gemm.NR * depth,
@@ -162,7 +165,7 @@ final class Matmul {
     // All panels of one depth block, then those of the next.
     private void packB(boolean transposed, int n, int k0, int k1, int kc, float[] b, int bo, int ldb) {
         int panels = Gemm.panels(n, Gemm.NR);
-        int floats = panels * Gemm.NR * (k1 - k0) + Pack.SLACK;
+        int floats = Scratch.ALIGNED + panels * Gemm.NR * (k1 - k0) + Pack.SLACK;
         if (packed.length < floats) {
             packed = new float[floats];
         }
@@ -178,7 +181,7 @@ final class Matmul {
                     depth,
                     Math.min(Gemm.NR, n - j),
                     packed,
-                    panels * Gemm.NR * (k - k0) + j * depth);
+                    Scratch.ALIGNED + panels * Gemm.NR * (k - k0) + j * depth);
         });
     }
 
