@@ -1,6 +1,8 @@
 /** Runs of models and the command line that starts them. */
 module megalodon4j.train {
     requires transitive megalodon4j.models;
+    requires chart.js;
+    requires com.samskivert.jmustache;
     requires info.picocli;
     requires jdk.management;
     requires me.tongfei.progressbar;
@@ -11,5 +13,6 @@ module megalodon4j.train {
     exports megalodon4j.train;
 
     opens megalodon4j.train to
+            com.samskivert.jmustache,
             info.picocli;
 }

@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
             ScoreCommand.class,
             SummaryCommand.class,
             ConvertCommand.class,
+            ReportCommand.class,
             DoctorCommand.class
         })
 public final class Main implements Runnable {
