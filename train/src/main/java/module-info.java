@@ -4,6 +4,7 @@ module megalodon4j.train {
     requires chart.js;
     requires com.samskivert.jmustache;
     requires info.picocli;
+    requires java.net.http;
     requires jdk.management;
     requires me.tongfei.progressbar;
     requires org.slf4j;

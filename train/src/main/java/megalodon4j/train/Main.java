@@ -32,6 +32,7 @@ import picocli.CommandLine.Spec;
             SummaryCommand.class,
             ConvertCommand.class,
             ReportCommand.class,
+            DataCommand.class,
             DoctorCommand.class
         })
 public final class Main implements Runnable {
