@@ -129,7 +129,7 @@ public final class Llama implements LanguageModel {
         var v = layer.wv.apply(n);
         Variable o;
         if (cache == null) {
-            o = Ops.attention(q, k, v, mask, heads, Math.max(1, length), scale);
+            o = Ops.attention(q, k, v, mask, heads, Math.max(1, length), scale, null);
         } else {
             cache.append(k.value(), v.value());
             o = Ops.cachedAttention(q, cache.keys(), cache.values(), cache.count(), null, heads, scale);

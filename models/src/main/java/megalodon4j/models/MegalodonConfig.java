@@ -18,9 +18,9 @@ import megalodon4j.tensor.Backend;
  * @param cemaNdim N, complex states of the EMA a channel
  * @param chunkSize tokens that attend to each other
  * @param normNumGroups groups of the timestep norms, divides D
- * @param dropout on the results of attention and FFN
- * @param attentionDropout on the attention weights
- * @param hiddenDropout on inner activations
+ * @param dropout the probability with which training drops an element of the results of attention and FFN, less than 1
+ * @param attentionDropout the same for the attention weights
+ * @param hiddenDropout the same for inner activations: the attention block's m and o · r, and the FFN's hidden layer
  * @param swiglu whether the FFN is gated
  * @param rescaleNffn whether the FFN of layer i is scaled by 0.1 · 0.5ⁱ
  * @param scaleEmb whether embeddings are multiplied by √D
@@ -75,15 +75,15 @@ public record MegalodonConfig(
                 "be a multiple of 2 * num_heads = " + 2 * numHeads);
         require(valueDim % numHeads == 0, "value_dim", valueDim, "be a multiple of num_heads = " + numHeads);
         require(modelDim % normNumGroups == 0, "norm_num_groups", normNumGroups, "divide model_dim = " + modelDim);
-        requireNoDropout("dropout", dropout);
-        requireNoDropout("attention_dropout", attentionDropout);
-        requireNoDropout("hidden_dropout", hiddenDropout);
+        requireRate("dropout", dropout);
+        requireRate("attention_dropout", attentionDropout);
+        requireRate("hidden_dropout", hiddenDropout);
         require(ropeBase == null || ropeBase > 1, "rope_base", ropeBase, "be greater than 1, or null for 10000");
         require(outputSize >= 0, "output_size", outputSize, "be positive, or 0 for the vocabulary");
     }
 
-    private static void requireNoDropout(String name, double value) {
-        require(value == 0, name, value, "be 0: dropout is not implemented yet");
+    private static void requireRate(String name, double value) {
+        require(value >= 0 && value < 1, name, value, "be at least 0 and less than 1");
     }
 
     /** The model of the enwik8 comparison: chunks of 256, 11,277,696 parameters. */
@@ -113,9 +113,68 @@ public record MegalodonConfig(
                 EmaChoice.AUTO);
     }
 
+    /** The same with these rates of dropout. */
+    public MegalodonConfig withDropout(double dropout, double attentionDropout, double hiddenDropout) {
+        return new MegalodonConfig(
+                numTokens,
+                modelDim,
+                numLayers,
+                numHeads,
+                zDim,
+                valueDim,
+                ffnHiddenDim,
+                cemaNdim,
+                chunkSize,
+                normNumGroups,
+                dropout,
+                attentionDropout,
+                hiddenDropout,
+                swiglu,
+                rescaleNffn,
+                scaleEmb,
+                normAffine,
+                ropeBase,
+                initMode,
+                gradientCheckpointing,
+                outputSize,
+                cema);
+    }
+
+    /** The same, recomputing blocks in the backward pass or not. */
+    public MegalodonConfig withGradientCheckpointing(boolean gradientCheckpointing) {
+        return new MegalodonConfig(
+                numTokens,
+                modelDim,
+                numLayers,
+                numHeads,
+                zDim,
+                valueDim,
+                ffnHiddenDim,
+                cemaNdim,
+                chunkSize,
+                normNumGroups,
+                dropout,
+                attentionDropout,
+                hiddenDropout,
+                swiglu,
+                rescaleNffn,
+                scaleEmb,
+                normAffine,
+                ropeBase,
+                initMode,
+                gradientCheckpointing,
+                outputSize,
+                cema);
+    }
+
     @Override
     public String kind() {
         return "megalodon";
+    }
+
+    /** Whether training drops anything. */
+    public boolean dropsOut() {
+        return dropout > 0 || attentionDropout > 0 || hiddenDropout > 0;
     }
 
     /** Whether the logits use the embedding. */

@@ -153,7 +153,7 @@ final class Trainer {
         for (int row = 0; row < batch.sequences(); row++) {
             batch.put(row, corpus.bytes(), sampler.start(firstSequence + row));
         }
-        try (var tape = Tape.training(model.backend())) {
+        try (var tape = Tape.training(model.backend(), config.seed(), firstSequence)) {
             var logits = model.logits(tape, batch.ids(), batch.sequences());
             var losses = Ops.crossEntropy(logits, batch.labels(), 1f / tokensAStep());
             double sum = model.backend().sum(losses.value());

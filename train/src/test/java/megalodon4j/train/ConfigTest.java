@@ -133,7 +133,7 @@ class ConfigTest {
                     weight_decay: -0.1                 | weight_decay: -0.1; allowed
                     tied_embedding: 1                  | tied_embedding: 1; allowed: true or false
                     min_p: 1.1                         | min_p: 1.1; allowed: a number at least 0 and at most 1
-                    top_p: 0                           | top_p: 0; allowed: a number above 0
+                    top_p: 0                           | top_p: 0; allowed: a number above 0 and at most 1
                     run_dir: [a]                       | run_dir: [a]; allowed: text
                     sampler: shuffled                  | sampler: "shuffled"; allowed: random, sequential
                     cema: slow                         | cema: "slow"; allowed: auto, scan, fft

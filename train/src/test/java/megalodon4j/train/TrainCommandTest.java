@@ -67,7 +67,7 @@ class TrainCommandTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {Tiny.LLAMA, Tiny.MEGALODON})
+    @ValueSource(strings = {Tiny.LLAMA, Tiny.MEGALODON, Tiny.DROPPING})
     void aStoppedRunGoesOnAsOneNeverStopped(String model) throws IOException {
         config = Tiny.config(folder, model);
         assertEquals(0, train(whole).exitCode());
@@ -142,7 +142,7 @@ class TrainCommandTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {Tiny.LLAMA, Tiny.MEGALODON})
+    @ValueSource(strings = {Tiny.LLAMA, Tiny.MEGALODON, Tiny.DROPPING})
     void threadsDoNotMatter(String model) throws IOException {
         config = Tiny.config(folder, model);
         assertEquals(0, train(whole, "--threads", 1).exitCode());
@@ -171,8 +171,10 @@ class TrainCommandTest {
         assertNotEquals(metrics(whole), metrics(resumed));
     }
 
-    @Test
-    void microBatchesMatterByRoundingOnly() throws IOException {
+    @ParameterizedTest
+    @ValueSource(strings = {Tiny.LLAMA, Tiny.DROPPING})
+    void microBatchesMatterByRoundingOnly(String model) throws IOException {
+        config = Tiny.config(folder, model);
         train(whole, "--set", "micro_batch=4");
         train(resumed, "--set", "micro_batch=1");
         assertEquals(lastLoss(whole), lastLoss(resumed), 1e-4);
