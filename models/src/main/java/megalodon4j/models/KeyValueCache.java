@@ -60,7 +60,12 @@ final class KeyValueCache {
 
     /** Appends k and v, (B, L, width) with L ≤ most, and forgets the oldest entries beyond {@code most}. */
     void append(Tensor k, Tensor v) {
-        int added = k.shape().size(1);
+        append(k, v, k.shape().size(1));
+    }
+
+    /** {@link #append(Tensor, Tensor)} of the last {@code added} entries of each sequence. */
+    void append(Tensor k, Tensor v, int added) {
+        int length = k.shape().size(1), first = length - added;
         int kept = Math.min(count, most - added);
         start += count - kept;
         count = kept;
@@ -68,8 +73,8 @@ final class KeyValueCache {
             makeRoom(kept + added);
         }
         for (int b = 0; b < batch; b++) {
-            move(k.reshape(flat(k)), b * added, keys, b * capacity + start + count, added);
-            move(v.reshape(flat(v)), b * added, values, b * capacity + start + count, added);
+            move(k.reshape(flat(k)), b * length + first, keys, b * capacity + start + count, added);
+            move(v.reshape(flat(v)), b * length + first, values, b * capacity + start + count, added);
         }
         count += added;
     }

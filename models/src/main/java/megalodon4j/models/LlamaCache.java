@@ -6,26 +6,23 @@ import java.util.List;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.SafeTensors;
 
-/** Keys and values of all tokens so far, (B, n, H·d) a layer; it grows without a limit. */
+/** Keys and values, (B, n, H·d) a layer: of all tokens so far, without a limit, or of a window's. */
 final class LlamaCache extends ModelCache {
     // Long prompts are taken in blocks, so that scores of a block fit a processor's cache.
     private static final int BLOCK = 512;
 
     private final Backend backend;
+    private final int most; // keys that are kept
     private final KeyValueCache[] layers;
 
     LlamaCache(LlamaConfig config, Backend backend, CacheOptions options, int batch) {
         super(config, options, batch);
-        ModelConfig.require(
-                options.maxCacheLen() == 0,
-                "max_cache_len",
-                options.maxCacheLen(),
-                "be absent: a Llama attends to all tokens");
         this.backend = backend;
+        most = options.maxCacheLen() == 0 ? Integer.MAX_VALUE : options.maxCacheLen();
         layers = new KeyValueCache[config.depth()];
         int width = config.heads() * config.dimHead();
         for (int i = 0; i < layers.length; i++) {
-            layers[i] = new KeyValueCache(backend, batch, width, width, Integer.MAX_VALUE);
+            layers[i] = new KeyValueCache(backend, batch, width, width, most);
         }
     }
 
@@ -40,7 +37,7 @@ final class LlamaCache extends ModelCache {
 
     @Override
     public int nextBlock(int remaining) {
-        return Math.min(remaining, BLOCK);
+        return Math.min(remaining, Math.min(BLOCK, most));
     }
 
     @Override
@@ -61,7 +58,7 @@ final class LlamaCache extends ModelCache {
 
     @Override
     long keysAfter(long tokens) {
-        return tokens;
+        return Math.min(tokens, most);
     }
 
     @Override

@@ -52,6 +52,9 @@ public record LlamaConfig(
     }
 
     @Override
+    public void check(CacheOptions options) {} // any window will do
+
+    @Override
     public Llama create(Backend backend, long seed) {
         return new Llama(this, backend, seed);
     }

@@ -179,7 +179,6 @@ public final class Megalodon implements LanguageModel {
             Tape tape, int[] ids, int batch, Tensor mask, Cache cache, Consumer<? super Variable> layerOutputs) {
         var state = ModelCache.checked(MegalodonCache.class, config, cache, tape, ids.length, batch, mask);
         requireRandomNumbers(tape);
-        long position = state == null ? 0 : state.position();
         float scale = config.scaleEmb() ? (float) Math.sqrt(config.modelDim()) : 1;
         var x = Ops.embedding(tape, ids, batch, embed, scale, PADDING_ID); // (B, L, D)
         layerOutputs.accept(x);
@@ -188,18 +187,13 @@ public final class Megalodon implements LanguageModel {
             state.begin();
         }
         for (int i = 0; i < blocks.length; i++) {
-            var block = blocks[i];
-            var layer = state == null ? null : state.layer(i);
-            int site = i * SITES;
-            UnaryOperator<Variable> f = input -> {
-                var h = attend(input, block.attention, mask, layer, position, site);
-                return feedForward(input, h, block.feedForward, site);
-            };
+            int layer = i;
+            UnaryOperator<Variable> f = input -> feedForward(input, attend(input, layer, mask, state), layer);
             x = config.gradientCheckpointing() ? tape.checkpoint(x, f) : f.apply(x);
             layerOutputs.accept(x);
         }
         if (state != null) {
-            state.moveTo(position + length);
+            state.moveTo(state.position() + length);
         }
         return timestepNorm(x, norm, mask, state == null ? null : state.norm());
     }
@@ -218,8 +212,12 @@ public final class Megalodon implements LanguageModel {
     }
 
     // x (B, L, D) → x + wh1(m) + wh2(o · r)
-    private Variable attend(Variable x, Attention a, Tensor mask, MegalodonCache.Layer cache, long position, int site) {
+    private Variable attend(Variable x, int layer, Tensor mask, MegalodonCache state) {
         var tape = x.tape();
+        var a = blocks[layer].attention;
+        var cache = state == null ? null : state.layer(layer);
+        long position = state == null ? 0 : state.position();
+        int site = layer * SITES;
         int heads = config.numHeads(), length = x.shape().size(1);
         var t = timestepNorm(x, a.timenorm, mask, cache == null ? null : cache.timenorm());
         var coefficients = Ops.emaCoefficients(tape, a.cema); // (5, N, D)
@@ -231,13 +229,16 @@ public final class Megalodon implements LanguageModel {
         var qk = Ops.queryKey(z, a.gamma, a.beta, angles.cos(), angles.sin(), heads, EPS);
         var v = Ops.silu(a.wv.apply(t), null); // (B, L, E)
         var r = Ops.silu(a.wr.apply(m), null);
+        if (cache != null) {
+            state.append(layer, qk.key().value(), v.value());
+        }
         Variable o;
-        if (cache == null) {
+        // A block of several chunks begins with one: its tokens see no older keys.
+        if (cache == null || length > config.chunkSize()) {
             var dropout = tape.dropout(config.attentionDropout(), site + 1);
             o = Ops.attention(qk.query(), qk.key(), v, mask, heads, config.chunkSize(), 1, dropout);
         } else {
             var kv = cache.kv();
-            kv.append(qk.key().value(), v.value());
             o = Ops.cachedAttention(qk.query(), kv.keys(), kv.values(), kv.count(), null, heads, 1);
         }
         var gated = dropHidden(Ops.multiply(o, r), site + 2);
@@ -248,7 +249,9 @@ public final class Megalodon implements LanguageModel {
     }
 
     // x + α · fc2(silu(fc1 n) · fc3 n), n = layerNorm(h): the residual is the block's input, not h.
-    private Variable feedForward(Variable x, Variable h, FeedForward f, int site) {
+    private Variable feedForward(Variable x, Variable h, int layer) {
+        var f = blocks[layer].feedForward;
+        int site = layer * SITES;
         var n = Ops.layerNorm(h, f.norm.weight, f.norm.bias, EPS);
         var u = dropHidden(Ops.silu(f.fc1.apply(n), f.fc3 == null ? null : f.fc3.apply(n)), site + 4);
         var dropout = x.tape().dropout(config.dropout(), site + 5);

@@ -11,6 +11,9 @@ import megalodon4j.tensor.Tensor;
 
 /** For each block the keys and values that are in reach and the states of the timestep norm and the EMA; the state of the last norm. */
 final class MegalodonCache extends ModelCache {
+    // As many tokens as keep matrix products and threads busy.
+    private static final int BLOCK = 2048;
+
     private final Backend backend;
     private final Layer[] layers;
     private final Tensor norm; // (B, 1 + 2·G)
@@ -20,10 +23,7 @@ final class MegalodonCache extends ModelCache {
 
     MegalodonCache(MegalodonConfig config, Backend backend, CacheOptions options, int batch) {
         super(config, options, batch);
-        int chunk = config.chunkSize(), wanted = options.maxCacheLen();
-        ModelConfig.require(
-                wanted == 0 || wanted >= chunk, "max_cache_len", wanted, "be at least chunk_size = " + chunk);
-        int most = options.unbounded() ? Integer.MAX_VALUE : Math.max(chunk, wanted);
+        int most = options.unbounded() ? Integer.MAX_VALUE : Math.max(config.chunkSize(), options.maxCacheLen());
         this.backend = backend;
         layers = new Layer[config.numLayers()];
         for (int i = 0; i < layers.length; i++) {
@@ -73,11 +73,17 @@ final class MegalodonCache extends ModelCache {
         return !options().unbounded() && options().maxCacheLen() <= config().chunkSize();
     }
 
-    /** A block ends with its chunk where attention is local; else blocks of a chunk's size are counted from where a piece starts. */
+    /**
+     * Where attention is local, a block of several chunks begins with one, and any other ends with its chunk; else blocks of a chunk's size are
+     * counted from where a piece starts.
+     */
     @Override
     public int nextBlock(int remaining) {
-        int chunk = config().chunkSize();
-        return (int) Math.min(remaining, chunkLocal() ? chunk - position() % chunk : chunk);
+        int chunk = config().chunkSize(), done = (int) (position() % chunk);
+        if (chunkLocal()) {
+            return Math.min(remaining, done > 0 ? chunk - done : Math.max(chunk, BLOCK / chunk * chunk));
+        }
+        return Math.min(remaining, chunk);
     }
 
     /** Before tokens arrive: attention starts anew with every chunk where it is local. */
@@ -87,6 +93,12 @@ final class MegalodonCache extends ModelCache {
                 layer.kv.clear();
             }
         }
+    }
+
+    /** Keeps what later tokens see of a layer's keys and values, (B, L, …): of several chunks the last one. */
+    void append(int layer, Tensor k, Tensor v) {
+        int length = k.shape().size(1);
+        layers[layer].kv.append(k, v, Math.toIntExact(Math.min(length, keysAfter(position() + length))));
     }
 
     @Override

@@ -183,6 +183,12 @@ public record MegalodonConfig(
     }
 
     @Override
+    public void check(CacheOptions options) {
+        int keys = options.maxCacheLen();
+        require(keys == 0 || keys >= chunkSize, "max_cache_len", keys, "be at least chunk_size = " + chunkSize);
+    }
+
+    @Override
     public Megalodon create(Backend backend, long seed) {
         return new Megalodon(this, backend, seed);
     }

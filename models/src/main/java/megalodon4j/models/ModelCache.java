@@ -18,6 +18,7 @@ abstract sealed class ModelCache implements Cache permits LlamaCache, MegalodonC
 
     ModelCache(ModelConfig config, CacheOptions options, int batch) {
         ModelConfig.requirePositive("batch", batch);
+        config.check(options);
         this.config = config;
         this.options = options;
         this.batch = batch;

@@ -158,6 +158,20 @@ class StreamingPropertyTest {
         }
     }
 
+    /** In a single layer, whose keys know nothing of the tokens before, a window is a shorter text: RoPE is relative. */
+    @Test
+    void aWindowOfALlama() {
+        var random = new Random(500);
+        var model = Streams.disturb(new LlamaConfig(13, 8, 1, 2, 4, true, null).create(backend, 1), random);
+        int window = 5, length = 20;
+        var ids = random.ints(length, 0, 13).toArray();
+        var session = model.session(CacheOptions.window(window));
+        for (int t = 0; t < length; t++) {
+            var seen = Arrays.copyOfRange(ids, Math.max(0, t + 1 - window), t + 1);
+            assertClose("token " + t, model.session().feed(seen), session.feed(ids[t]), TOLERANCE);
+        }
+    }
+
     @Test
     void anyPaddingMask() {
         for (int seed = 300; seed < 300 + CASES; seed++) {

@@ -95,6 +95,8 @@ record Key(String name, Owner owner, Kind kind, Object byDefault) {
             every("min_p", FRACTION, 0.1),
             every("top_k", COUNT, null),
             every("top_p", new Real(0, false, 1, true), null),
+            every("max_cache_len", COUNT, null),
+            every("cache_unbounded", FLAG, false),
             every("seed", new Whole(Long.MIN_VALUE, Long.MAX_VALUE), 7L),
             // without effect
             nobody("compile"),

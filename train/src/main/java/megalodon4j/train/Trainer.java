@@ -180,7 +180,8 @@ final class Trainer {
         int start = corpus.trainSize() + random.nextInt(corpus.validationSize() - length + 1);
         var prompt = new int[length];
         corpus.tokens(start, length, prompt, 0);
-        var options = GenerationOptions.of(generation.sampling(), generation.length());
+        var options =
+                GenerationOptions.of(generation.sampling(), generation.length()).cache(generation.cache());
         // Not to be stopped: a sample is short, and a checkpoint behind it must not lack it.
         var continuation = new Generator(model, options).generate(prompt, random, _ -> {});
         var before = Utf8Stream.printable(Utf8Stream.decode(prompt));
