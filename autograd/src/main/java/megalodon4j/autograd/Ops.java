@@ -111,7 +111,7 @@ public final class Ops {
     }
 
     /**
-     * A group norm whose statistics run over time. x: (B, L, D); mask: (B, L) or null; w, b: (D); state: (B, 1 + 2·G) or null, carried on
+     * A group norm whose statistics run over time. x: (B, L, D); mask: (B, L) or null; w, b: (D); state: (B, 2, 1 + 2·G) or null, carried on
      * but not differentiated. Keeps mean and 1 / sqrt(var + ε): (B, L, G).
      */
     public static Variable timestepNorm(

@@ -117,6 +117,10 @@ final class CacheFile {
         return Long.parseLong(value);
     }
 
+    boolean has(String name) {
+        return source.names().contains(name);
+    }
+
     float[] floats(String name, int... shape) throws IOException {
         check(name, shape);
         return source.floats(name);

@@ -16,9 +16,9 @@ final class MegalodonCache extends ModelCache {
 
     private final Backend backend;
     private final Layer[] layers;
-    private final Tensor norm; // (B, 1 + 2·G)
+    private final Tensor norm; // (B, 2, 1 + 2·G)
 
-    /** timenorm: (B, 1 + 2·G), that is count, means, variances; ema: (B, 2, N, D); kv: widths Z and E. */
+    /** timenorm: (B, 2, 1 + 2·G), that is count, means, variances as sums of two floats; ema: (B, 2, N, D); kv: widths Z and E. */
     record Layer(Tensor timenorm, Tensor ema, KeyValueCache kv) {}
 
     MegalodonCache(MegalodonConfig config, Backend backend, CacheOptions options, int batch) {
@@ -49,11 +49,11 @@ final class MegalodonCache extends ModelCache {
     // Nothing counted, mean 0, variance 1.
     private Tensor freshNorm(int batch) {
         int groups = config().normNumGroups(), width = 1 + 2 * groups;
-        var state = new float[batch * width];
-        for (int b = 0; b < batch; b++) {
-            Arrays.fill(state, b * width + 1 + groups, (b + 1) * width, 1);
+        var state = new float[batch * 2 * width];
+        for (int b = 0, at = 0; b < batch; b++, at += 2 * width) {
+            Arrays.fill(state, at + 1 + groups, at + width, 1);
         }
-        return backend.tensor(batch, width).set(state);
+        return backend.tensor(batch, 2, width).set(state);
     }
 
     Layer layer(int i) {
@@ -140,25 +140,46 @@ final class MegalodonCache extends ModelCache {
     }
 
     private void addNorm(List<SafeTensors.Source> tensors, String name, Tensor state) {
-        int batch = batch(), groups = config().normNumGroups();
-        var counts = Shape.of(batch);
-        var statistics = Shape.of(batch, groups);
-        tensors.add(SafeTensors.i64(name + "count", counts, () -> {
+        int batch = batch(), groups = config().normNumGroups(), width = 1 + 2 * groups;
+        tensors.add(SafeTensors.i64(name + "count", Shape.of(batch), () -> {
+            var all = state.toArray();
             var count = new long[batch];
-            Arrays.setAll(count, b -> (long) state.toArray()[b * (1 + 2 * groups)]);
+            Arrays.setAll(count, b -> (long) ((double) all[b * 2 * width] + all[b * 2 * width + width]));
             return count;
         }));
-        tensors.add(SafeTensors.f32(name + "mean", statistics, () -> columns(state, 1, groups)));
-        tensors.add(SafeTensors.f32(name + "var", statistics, () -> columns(state, 1 + groups, groups)));
+        for (var part : NormPart.values()) {
+            tensors.add(SafeTensors.f32(name + part.name, Shape.of(batch, groups), () -> {
+                var all = state.toArray();
+                var statistics = new float[batch * groups];
+                for (int b = 0; b < batch; b++) {
+                    System.arraycopy(all, part.at(b, groups), statistics, b * groups, groups);
+                }
+                return statistics;
+            }));
+        }
     }
 
-    private static float[] columns(Tensor x, int from, int count) {
-        var all = x.toArray();
-        var part = new float[x.rows() * count];
-        for (int row = 0; row < x.rows(); row++) {
-            System.arraycopy(all, row * x.columns() + from, part, row * count, count);
+    /** Which groups' numbers of a norm's state a file holds as a tensor; what rounding took from them is not in PyTorch's. */
+    private enum NormPart {
+        MEAN("mean", 0, 0),
+        VARIANCE("var", 0, 1),
+        MEAN_LOW("mean_low", 1, 0),
+        VARIANCE_LOW("var_low", 1, 1);
+
+        final String name;
+        private final int half;
+        private final int statistic;
+
+        NormPart(String name, int half, int statistic) {
+            this.name = name;
+            this.half = half;
+            this.statistic = statistic;
         }
-        return part;
+
+        /** Where they lie in row b of a state. */
+        int at(int b, int groups) {
+            return (2 * b + half) * (1 + 2 * groups) + 1 + statistic * groups;
+        }
     }
 
     // (B, D, N) in files, (B, 2, N, D) here
@@ -200,15 +221,20 @@ final class MegalodonCache extends ModelCache {
     }
 
     private void fillNorm(CacheFile file, String name, Tensor state) throws IOException {
-        int groups = config().normNumGroups();
+        int groups = config().normNumGroups(), width = 1 + 2 * groups;
+        var all = new float[batch() * 2 * width];
         var count = file.longs(name + "count", batch());
-        var mean = file.floats(name + "mean", batch(), groups);
-        var variance = file.floats(name + "var", batch(), groups);
-        var all = new float[batch() * (1 + 2 * groups)];
-        for (int b = 0, at = 0; b < batch(); b++, at += 1 + 2 * groups) {
-            all[at] = count[b];
-            System.arraycopy(mean, b * groups, all, at + 1, groups);
-            System.arraycopy(variance, b * groups, all, at + 1 + groups, groups);
+        for (int b = 0; b < batch(); b++) {
+            all[2 * b * width] = count[b];
+            all[(2 * b + 1) * width] = count[b] - (long) all[2 * b * width];
+        }
+        for (var part : NormPart.values()) {
+            if (part.half == 0 || file.has(name + part.name)) {
+                var statistics = file.floats(name + part.name, batch(), groups);
+                for (int b = 0; b < batch(); b++) {
+                    System.arraycopy(statistics, b * groups, all, part.at(b, groups), groups);
+                }
+            }
         }
         state.set(all);
     }

@@ -188,11 +188,57 @@ class CacheTest {
         assertRefused(IOException.class, "cache.position is -1", () -> model.loadCache(file));
         SafeTensors.write(file, with(metadata, "cache.max_cache_len", "3"), tensors);
         assertRefused(IOException.class, "max_cache_len: 3", () -> model.loadCache(file));
-        SafeTensors.write(file, metadata, tensors.subList(0, tensors.size() - 1));
-        assertRefused(IOException.class, "cache.final_norm_var", () -> model.loadCache(file));
+        SafeTensors.write(file, metadata, tensors.subList(1, tensors.size()));
+        assertRefused(IOException.class, "cache.0.k", () -> model.loadCache(file));
         tensors.add(SafeTensors.f32("more", Shape.of(1), () -> new float[1]));
         SafeTensors.write(file, metadata, tensors);
         assertRefused(IOException.class, "tensor more", () -> model.loadCache(file));
+    }
+
+    /** A cache that has read so much that a float would count no further, as PyTorch would have saved it. */
+    @Test
+    void aLongStreamCountsOn() throws IOException {
+        long past = (1L << 24) - 16; // a whole number of chunks
+        var model = model("megalodon");
+        var cache = model.newCache(1);
+        Streams.feed(model, cache, IDS, 0, LENGTH - LENGTH % 16);
+        var file = folder.resolve("cache");
+        cache.save(file);
+        var saved = SafeTensors.read(file);
+        var tensors = new ArrayList<SafeTensors.Source>();
+        for (var name : saved.names()) {
+            if (name.endsWith("_count")) {
+                tensors.add(SafeTensors.i64(name, Shape.of(1), () -> new long[] {past}));
+            } else if (!name.endsWith("_low")) {
+                var elements = saved.floats(name);
+                tensors.add(SafeTensors.f32(name, saved.shape(name), () -> elements));
+            }
+        }
+        SafeTensors.write(file, with(saved.metadata(), "cache.position", "" + past), tensors);
+
+        var loaded = model.loadCache(file);
+        for (int t = 0; t < 40; t++) {
+            Streams.feed(model, loaded, Arrays.copyOf(IDS, LENGTH), t, 1);
+        }
+        assertEquals(past + 40, loaded.position());
+        var again = folder.resolve("again");
+        loaded.save(again);
+        assertArrayEquals(new long[] {past + 40}, SafeTensors.read(again).longs("cache.final_norm_count"));
+        assertArrayEquals(new long[] {past + 40}, SafeTensors.read(again).longs("cache.0.norm_count"));
+        // The mean has gone on by small steps; a saved cache goes on to the last bit.
+        var before = SafeTensors.read(file).floats("cache.final_norm_mean");
+        var after = SafeTensors.read(again);
+        boolean moved = false;
+        for (int g = 0; g < before.length; g++) {
+            double mean =
+                    (double) after.floats("cache.final_norm_mean")[g] + after.floats("cache.final_norm_mean_low")[g];
+            moved |= mean != before[g];
+            assertEquals(before[g], mean, 1e-4);
+        }
+        assertTrue(moved);
+        var ids = Arrays.copyOf(IDS, LENGTH);
+        assertArrayEquals(
+                Streams.feed(model, loaded, ids, 0, 3), Streams.feed(model, model.loadCache(again), ids, 0, 3));
     }
 
     private static Map<String, String> with(Map<String, String> metadata, String key, String value) {

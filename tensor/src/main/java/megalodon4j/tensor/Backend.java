@@ -342,8 +342,9 @@ public abstract class Backend implements AutoCloseable {
      * @param w (D), nullable: then 0
      * @param b (D), nullable: then 0
      * @param groups G, divides D
-     * @param state (B, 1 + 2·G): count, means, variances; read and then overwritten with the state after the last token;
-     *     nullable: then it starts from (0, 0, 1) and is not kept
+     * @param state (B, 2, 1 + 2·G): count, means, variances, each the sum of two floats that lie 1 + 2·G apart, since a float alone stands
+     *     still after 2²⁴ tokens; read and then overwritten with the state after the last token; nullable: then it starts from (0, 0, 1) and is
+     *     not kept
      * @param y (B, L, D)
      * @param mean (B, L, G), receives mean_t
      * @param rstd (B, L, G), receives 1 / sqrt(var_t + ε)
@@ -368,7 +369,7 @@ public abstract class Backend implements AutoCloseable {
         Check.elements("timestepNorm", "mask", mask, batch * length);
         Check.vector("timestepNorm", "w", w, x.columns());
         Check.vector("timestepNorm", "b", b, x.columns());
-        Check.elements("timestepNorm", "state", state, batch * (1 + 2 * groups));
+        Check.elements("timestepNorm", "state", state, batch * 2 * (1 + 2 * groups));
         Check.elements("timestepNorm", "mean", mean, batch * length * groups);
         Check.elements("timestepNorm", "rstd", rstd, batch * length * groups);
         y.fill();

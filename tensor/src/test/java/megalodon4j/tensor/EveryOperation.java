@@ -119,7 +119,7 @@ final class EveryOperation {
         Tensor w = random(n.columns()), b = random(n.columns()), y = blank(n.batch, n.length, n.columns());
         Tensor mean = blank(n.batch, n.length, n.groups), rstd = blank(n.batch, n.length, n.groups);
         Tensor dx = blank(n.batch, n.length, n.columns()), dw = blank(n.columns()), db = blank(n.columns());
-        var state = blank(n.batch, 1 + 2 * n.groups);
+        var state = blank(n.batch, 2, 1 + 2 * n.groups);
         backend.zero(state);
         backend.timestepNorm(x, null, w, b, n.groups, EPS, state, y, mean, rstd);
         keep("timestepNorm with state", y, mean, rstd, state);
