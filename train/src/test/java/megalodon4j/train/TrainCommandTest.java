@@ -17,6 +17,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import megalodon4j.models.HuggingFace;
 import megalodon4j.tensor.Backend;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -56,6 +57,16 @@ class TrainCommandTest {
             for (var file : List.of("model.safetensors", "optimizer.safetensors", "state.json", "config.yaml")) {
                 assertTrue(Files.size(whole.resolve("checkpoint_" + name).resolve(file)) > 0, name + "/" + file);
             }
+        }
+        var model = Tiny.read(config).model();
+        assertEquals(
+                model,
+                HuggingFace.readConfig(whole.resolve("checkpoint_3/config.json"))
+                        .config());
+        try (var backend = Backend.cpu(1)) {
+            assertEquals(
+                    model,
+                    HuggingFace.load(whole.resolve("checkpoint_final"), backend).config());
         }
         assertEquals(
                 Files.readString(whole.resolve("config.yaml")),
