@@ -47,6 +47,11 @@ final class KeyValueCache {
         return count;
     }
 
+    /** How many entries there will be when so many more have been appended. */
+    int countAfter(int added) {
+        return Math.min(count, most - added) + added;
+    }
+
     /** Forgets all. */
     void clear() {
         start = 0;
@@ -66,7 +71,7 @@ final class KeyValueCache {
     /** {@link #append(Tensor, Tensor)} of the last {@code added} entries of each sequence. */
     void append(Tensor k, Tensor v, int added) {
         int length = k.shape().size(1), first = length - added;
-        int kept = Math.min(count, most - added);
+        int kept = countAfter(added) - added;
         start += count - kept;
         count = kept;
         if (start + kept + added > capacity) {

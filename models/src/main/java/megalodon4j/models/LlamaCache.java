@@ -3,8 +3,10 @@ package megalodon4j.models;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import megalodon4j.autograd.Tape;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.SafeTensors;
+import megalodon4j.tensor.Tensor;
 
 /** Keys and values, (B, n, H·d) a layer: of all tokens so far, without a limit, or of a window's. */
 final class LlamaCache extends ModelCache {
@@ -24,6 +26,12 @@ final class LlamaCache extends ModelCache {
         for (int i = 0; i < layers.length; i++) {
             layers[i] = new KeyValueCache(backend, batch, width, width, most);
         }
+    }
+
+    /** Before L tokens arrive, with a mask (B, L) or null: that of all keys that the cache will hold, or null. */
+    Tensor begin(Tape tape, Tensor mask, int length) {
+        keyMask().append(mask, length, length, layers[0].countAfter(length));
+        return keyMask().tensor(tape);
     }
 
     KeyValueCache layer(int i) {

@@ -183,12 +183,10 @@ public final class Megalodon implements LanguageModel {
         var x = Ops.embedding(tape, ids, batch, embed, scale, PADDING_ID); // (B, L, D)
         layerOutputs.accept(x);
         int length = x.shape().size(1);
-        if (state != null) {
-            state.begin();
-        }
+        var keyMask = state == null ? mask : state.begin(tape, mask, length);
         for (int i = 0; i < blocks.length; i++) {
             int layer = i;
-            UnaryOperator<Variable> f = input -> feedForward(input, attend(input, layer, mask, state), layer);
+            UnaryOperator<Variable> f = input -> feedForward(input, attend(input, layer, mask, keyMask, state), layer);
             x = config.gradientCheckpointing() ? tape.checkpoint(x, f) : f.apply(x);
             layerOutputs.accept(x);
         }
@@ -212,7 +210,7 @@ public final class Megalodon implements LanguageModel {
     }
 
     // x (B, L, D) → x + wh1(m) + wh2(o · r)
-    private Variable attend(Variable x, int layer, Tensor mask, MegalodonCache state) {
+    private Variable attend(Variable x, int layer, Tensor mask, Tensor keyMask, MegalodonCache state) {
         var tape = x.tape();
         var a = blocks[layer].attention;
         var cache = state == null ? null : state.layer(layer);
@@ -236,10 +234,10 @@ public final class Megalodon implements LanguageModel {
         // A block of several chunks begins with one: its tokens see no older keys.
         if (cache == null || length > config.chunkSize()) {
             var dropout = tape.dropout(config.attentionDropout(), site + 1);
-            o = Ops.attention(qk.query(), qk.key(), v, mask, heads, config.chunkSize(), 1, dropout);
+            o = Ops.attention(qk.query(), qk.key(), v, keyMask, heads, config.chunkSize(), 1, dropout);
         } else {
             var kv = cache.kv();
-            o = Ops.cachedAttention(qk.query(), kv.keys(), kv.values(), kv.count(), null, heads, 1);
+            o = Ops.cachedAttention(qk.query(), kv.keys(), kv.values(), kv.count(), keyMask, heads, 1);
         }
         var gated = dropHidden(Ops.multiply(o, r), site + 2);
         var dropout = tape.dropout(config.dropout(), site + 3);

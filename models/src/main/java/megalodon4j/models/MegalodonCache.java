@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import megalodon4j.autograd.Tape;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.SafeTensors;
 import megalodon4j.tensor.Shape;
@@ -86,19 +87,33 @@ final class MegalodonCache extends ModelCache {
         return Math.min(remaining, chunk);
     }
 
-    /** Before tokens arrive: attention starts anew with every chunk where it is local. */
-    void begin() {
+    /**
+     * Before L tokens arrive: attention starts anew with every chunk where it is local.
+     *
+     * @param mask (B, L) or null
+     * @return the mask of the keys that the tokens will see, or null: of L keys where they are those of several chunks, else of all that the cache
+     *     will hold
+     */
+    Tensor begin(Tape tape, Tensor mask, int length) {
         if (chunkLocal() && position() % config().chunkSize() == 0) {
+            keyMask().keep(0, 0);
             for (var layer : layers) {
                 layer.kv.clear();
             }
         }
+        int added = added(length);
+        keyMask().append(mask, length, added, layers[0].kv.countAfter(added));
+        return length > config().chunkSize() ? mask : keyMask().tensor(tape);
     }
 
-    /** Keeps what later tokens see of a layer's keys and values, (B, L, …): of several chunks the last one. */
+    // Of several chunks the last one's keys are kept.
+    private int added(int length) {
+        return Math.toIntExact(Math.min(length, keysAfter(position() + length)));
+    }
+
+    /** Keeps what later tokens see of a layer's keys and values, (B, L, …). */
     void append(int layer, Tensor k, Tensor v) {
-        int length = k.shape().size(1);
-        layers[layer].kv.append(k, v, Math.toIntExact(Math.min(length, keysAfter(position() + length))));
+        layers[layer].kv.append(k, v, added(k.shape().size(1)));
     }
 
     @Override

@@ -55,20 +55,22 @@ class CacheTest {
     }
 
     static Stream<Arguments> caches() {
-        return Stream.of(
-                Arguments.of("llama", CacheOptions.CHUNK_LOCAL),
-                Arguments.of("llama", CacheOptions.window(7)),
-                Arguments.of("megalodon", CacheOptions.CHUNK_LOCAL),
-                Arguments.of("megalodon", CacheOptions.window(20)),
-                Arguments.of("megalodon", CacheOptions.UNBOUNDED));
+        return Stream.of(false, true)
+                .flatMap(masked -> Stream.of(
+                        Arguments.of("llama", CacheOptions.CHUNK_LOCAL, masked),
+                        Arguments.of("llama", CacheOptions.window(7), masked),
+                        Arguments.of("megalodon", CacheOptions.CHUNK_LOCAL, masked),
+                        Arguments.of("megalodon", CacheOptions.window(20), masked),
+                        Arguments.of("megalodon", CacheOptions.UNBOUNDED, masked)));
     }
 
     @ParameterizedTest
     @MethodSource("caches")
-    void copiesRowsAndFilesGoOnAlike(String name, CacheOptions options) throws IOException {
+    void copiesRowsAndFilesGoOnAlike(String name, CacheOptions options, boolean masked) throws IOException {
         var model = model(name);
         var cache = model.newCache(3, options);
-        Streams.feed(model, cache, IDS, 0, 10, HALF - 10);
+        var mask = new Random(6).ints(IDS.length, 0, 2).toArray();
+        Streams.feed(model, cache, IDS, masked ? mask : null, 0, 10, HALF - 10);
         var copy = cache.copy();
         var rows = cache.select(2, 0, 2);
         cache.save(folder.resolve("cache"));
@@ -137,7 +139,9 @@ class CacheTest {
             var mask = tape.tensor(2, 3).set(1, 1, 1, 1, 1, 0);
             var ids = new int[6];
             assertRefused(
-                    IllegalArgumentException.class, "padding mask", () -> model.hidden(tape, ids, 2, mask, cache));
+                    IllegalArgumentException.class,
+                    "the mask of 4 tokens",
+                    () -> model.hidden(tape, new int[4], 2, mask, cache));
             assertRefused(IllegalArgumentException.class, "cache of 2", () -> model.hidden(tape, ids, 3, null, cache));
             assertRefused(
                     IllegalArgumentException.class,

@@ -48,6 +48,10 @@ class StreamingPropertyTest {
             return Streams.feed(model, model.newCache(batch, options), ids, 0, sizes);
         }
 
+        float[] feed(CacheOptions options, boolean[] valid) {
+            return Streams.feed(model, model.newCache(batch, options), ids, ints(valid), 0, pieces);
+        }
+
         float[] forward() {
             try (var tape = Tape.inference(backend)) {
                 return model.logits(tape, ids, batch).value().toArray();
@@ -189,7 +193,49 @@ class StreamingPropertyTest {
                 var got = c.model.head(c.model.hidden(tape, c.ids, c.batch, tensor, null));
                 assertClose(c.what, want, got.value().toArray(), TOLERANCE);
             }
+            assertClose(c.what, want, c.feed(CacheOptions.CHUNK_LOCAL, valid), TOLERANCE);
+            assertClose(c.what, c.naive(valid, t -> 0), c.feed(CacheOptions.UNBOUNDED, valid), TOLERANCE);
         }
+    }
+
+    /** What is padding in a call is padding for all later ones, with or without a mask of their own. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aMaskIsRememberedWithTheKeys(boolean llama) {
+        for (int seed = 600; seed < 600 + CASES; seed++) {
+            var c = Case.of(seed, llama);
+            var valid = c.allValid();
+            int masked = 1 + c.random.nextInt(c.length);
+            for (int i = 0; i < valid.length; i++) {
+                valid[i] = i % c.length >= masked || c.random.nextBoolean();
+            }
+            var options = c.random.nextBoolean() ? CacheOptions.CHUNK_LOCAL : CacheOptions.UNBOUNDED;
+            var whole = c.model.newCache(c.batch, options);
+            var want = Streams.feed(c.model, whole, c.ids, ints(valid), 0, c.length);
+            var cache = c.model.newCache(c.batch, options);
+            var head = Streams.feed(c.model, cache, c.ids, ints(valid), 0, masked);
+            var tail = Streams.feed(c.model, cache.copy(), c.ids, null, masked, c.length - masked);
+            int vocabulary = c.model.config().numTokens();
+            for (int b = 0; b < c.batch; b++) {
+                int row = b * c.length * vocabulary,
+                        split = row + masked * vocabulary,
+                        end = row + c.length * vocabulary;
+                assertClose(c.what, Arrays.copyOfRange(want, row, split), row(head, b, c.batch), TOLERANCE);
+                assertClose(c.what, Arrays.copyOfRange(want, split, end), row(tail, b, c.batch), TOLERANCE);
+            }
+        }
+    }
+
+    private static float[] row(float[] x, int b, int batch) {
+        return Arrays.copyOfRange(x, b * (x.length / batch), (b + 1) * (x.length / batch));
+    }
+
+    private static int[] ints(boolean[] valid) {
+        var ints = new int[valid.length];
+        for (int i = 0; i < ints.length; i++) {
+            ints[i] = valid[i] ? 1 : 0;
+        }
+        return ints;
     }
 
     /** RoPE makes scores depend on distances alone: tokens after padding are worth what they are without it. */
@@ -200,13 +246,16 @@ class StreamingPropertyTest {
             int vocabulary = c.model.config().numTokens();
             var padding = c.random.ints(c.batch, 0, c.length).toArray();
             var mask = new float[c.ids.length];
+            var valid = new boolean[c.ids.length];
             for (int i = 0; i < mask.length; i++) {
-                mask[i] = i % c.length < padding[i / c.length] ? 0 : 1;
+                valid[i] = i % c.length >= padding[i / c.length];
+                mask[i] = valid[i] ? 1 : 0;
             }
             try (var tape = Tape.inference(backend)) {
                 var tensor = tape.tensor(c.batch, c.length).set(mask);
                 var padded = c.model.head(c.model.hidden(tape, c.ids, c.batch, tensor, null));
                 var got = padded.value().toArray();
+                assertClose(c.what, got, c.feed(CacheOptions.CHUNK_LOCAL, valid), TOLERANCE);
                 for (int b = 0; b < c.batch; b++) {
                     int from = b * c.length + padding[b], to = (b + 1) * c.length;
                     var alone = c.model.logits(tape, Arrays.copyOfRange(c.ids, from, to), 1);
