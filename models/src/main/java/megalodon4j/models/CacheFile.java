@@ -24,6 +24,7 @@ final class CacheFile {
     private static final Set<String> FREE =
             Set.of("dropout", "attentionDropout", "hiddenDropout", "initMode", "gradientCheckpointing", "cema");
 
+    private static final String KEYS = "cache.keys"; // where some have been forgotten before their time
     private static final String MASK = "cache.mask"; // of the keys, where any is padding
 
     private final SafeTensors source;
@@ -40,6 +41,9 @@ final class CacheFile {
         metadata.put("cache.position", "" + cache.position());
         metadata.put("cache.max_cache_len", "" + cache.options().maxCacheLen());
         metadata.put("cache.unbounded", "" + cache.options().unbounded());
+        if (cache.keyMask().count() < cache.keysAfter(cache.position())) {
+            metadata.put(KEYS, "" + cache.keyMask().count());
+        }
         var tensors = new ArrayList<>(cache.tensors());
         var mask = cache.keyMask();
         if (mask.elements() != null) {
@@ -87,6 +91,9 @@ final class CacheFile {
             var cache = (ModelCache) model.newCache(batch, options);
             cache.moveTo(position);
             keys = Math.toIntExact(cache.keysAfter(position));
+            if (source.metadata().containsKey(KEYS)) {
+                keys = (int) Math.min(keys, number(KEYS));
+            }
             return cache;
         } catch (IllegalArgumentException | ArithmeticException | IndexOutOfBoundsException e) {
             throw new IOException(source.path() + ": " + e.getMessage(), e);

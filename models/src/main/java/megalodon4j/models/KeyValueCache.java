@@ -63,6 +63,13 @@ final class KeyValueCache {
         count = entries;
     }
 
+    /** Forgets all but the newest entries, and gives the others' memory back. */
+    void keepLast(int entries) {
+        int from = start + count - entries;
+        count = entries;
+        moveToBegin(from, room(entries));
+    }
+
     /** Appends k and v, (B, L, width) with L ≤ most, and forgets the oldest entries beyond {@code most}. */
     void append(Tensor k, Tensor v) {
         append(k, v, k.shape().size(1));
@@ -103,14 +110,22 @@ final class KeyValueCache {
 
     // The entries begin at 0 again, where there is room for so many and as many more.
     private void makeRoom(int needed) {
-        int from = start, wanted = Math.toIntExact(Math.min(2L * most, Math.max(LEAST, 2L * needed)));
+        // In the same memory the two places do not overlap: start > capacity − needed ≥ room − needed ≥ count.
+        moveToBegin(start, room(needed) > capacity ? room(needed) : 0);
+    }
+
+    private int room(int entries) {
+        return Math.toIntExact(Math.min(2L * most, Math.max(LEAST, 2L * entries)));
+    }
+
+    // The entries from one on begin at 0, in new memory unless `room` is 0.
+    private void moveToBegin(int from, int room) {
         int oldCapacity = capacity;
         var oldKeys = keys;
         var oldValues = values;
-        if (wanted > capacity) {
-            allocate(wanted);
+        if (room > 0) {
+            allocate(room);
         }
-        // In the same memory the two places do not overlap: from > capacity − needed ≥ wanted − needed ≥ count.
         for (int b = 0; b < batch; b++) {
             move(oldKeys, b * oldCapacity + from, keys, b * capacity, count);
             move(oldValues, b * oldCapacity + from, values, b * capacity, count);

@@ -59,8 +59,20 @@ final class LlamaCache extends ModelCache {
 
     @Override
     void keepFirst(long tokens) {
+        long kept = keysAfter(tokens), there = keyMask().count() - (position() - tokens);
+        if (there < kept) {
+            throw new UnsupportedOperationException("trim: after " + tokens + " tokens the cache would hold " + kept
+                    + " keys, but only " + Math.max(0, there) + " of them have not been forgotten");
+        }
         for (var layer : layers) {
-            layer.keepFirst(Math.toIntExact(tokens));
+            layer.keepFirst((int) kept);
+        }
+    }
+
+    @Override
+    void keepLast(int keys) {
+        for (var layer : layers) {
+            layer.keepLast(keys);
         }
     }
 

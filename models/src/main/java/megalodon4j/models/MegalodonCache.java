@@ -128,6 +128,13 @@ final class MegalodonCache extends ModelCache {
     }
 
     @Override
+    void keepLast(int keys) {
+        for (var layer : layers) {
+            layer.kv.keepLast(keys);
+        }
+    }
+
+    @Override
     long keysAfter(long tokens) {
         if (options().unbounded() || tokens == 0) {
             return tokens;

@@ -122,6 +122,16 @@ abstract sealed class ModelCache implements Cache permits LlamaCache, MegalodonC
     }
 
     @Override
+    public final void keepKeys(int keys) {
+        if (keys < 0) {
+            throw new IllegalArgumentException("keepKeys: a number from 0 on is needed, got " + keys);
+        }
+        int count = keyMask.count(), kept = Math.min(keys, count);
+        keyMask.keep(count - kept, kept);
+        keepLast(kept);
+    }
+
+    @Override
     public final void save(Path file) throws IOException {
         CacheFile.save(this, file);
     }
@@ -130,7 +140,9 @@ abstract sealed class ModelCache implements Cache permits LlamaCache, MegalodonC
 
     abstract void keepFirst(long tokens);
 
-    /** How many keys a layer keeps after so many tokens. */
+    abstract void keepLast(int keys);
+
+    /** How many keys a layer keeps after so many tokens, unless {@link #keepKeys} has made them fewer. */
     abstract long keysAfter(long tokens);
 
     /** What is to be saved, under the names and in the shapes of PyTorch's caches. */

@@ -112,6 +112,42 @@ class CacheTest {
         assertRefused(IllegalArgumentException.class, "41 tokens", () -> cache.trim(LENGTH + 1));
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"llama", "megalodon"})
+    void aCacheWithForgottenKeysIsCopiedAndSaved(String name) throws IOException {
+        var model = model(name);
+        var cache = model.newCache(3, CacheOptions.UNBOUNDED);
+        var mask = new Random(6).ints(IDS.length, 0, 2).toArray();
+        Streams.feed(model, cache, IDS, mask, 0, HALF);
+        cache.keepKeys(6);
+        cache.keepKeys(9); // there are no more
+        var copy = cache.copy();
+        cache.save(folder.resolve("cache"));
+        var want = Streams.feed(model, cache, IDS, HALF, LENGTH - HALF);
+        assertArrayEquals(want, Streams.feed(model, copy, IDS, HALF, LENGTH - HALF));
+        var loaded = model.loadCache(folder.resolve("cache"));
+        assertArrayEquals(want, Streams.feed(model, loaded, IDS, HALF, LENGTH - HALF));
+        assertRefused(IllegalArgumentException.class, "-1", () -> cache.keepKeys(-1));
+    }
+
+    @Test
+    void whatALlamaHasForgottenCannotBeTrimmedTo() {
+        var model = model("llama");
+        var cache = model.newCache(3);
+        Streams.feed(model, cache, IDS, 0, HALF);
+        cache.keepKeys(20);
+        assertRefused(
+                UnsupportedOperationException.class,
+                "would hold 20 keys, but only 19 of them",
+                () -> cache.trim(HALF - 1));
+        var window = model.newCache(3, CacheOptions.window(7));
+        Streams.feed(model, window, IDS, 0, 7);
+        window.trim(5);
+        Streams.feed(model, window, IDS, 5, 3);
+        assertRefused(UnsupportedOperationException.class, "would hold 7 keys", () -> window.trim(7));
+        assertEquals(8, window.position());
+    }
+
     @Test
     void aMegalodonCacheIsNot() {
         var cache = model("megalodon").newCache(3);

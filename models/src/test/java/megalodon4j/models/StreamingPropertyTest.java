@@ -1,6 +1,7 @@
 package megalodon4j.models;
 
 import static megalodon4j.models.ParityTest.assertClose;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.util.Arrays;
 import java.util.Random;
@@ -195,6 +196,30 @@ class StreamingPropertyTest {
             }
             assertClose(c.what, want, c.feed(CacheOptions.CHUNK_LOCAL, valid), TOLERANCE);
             assertClose(c.what, c.naive(valid, t -> 0), c.feed(CacheOptions.UNBOUNDED, valid), TOLERANCE);
+        }
+    }
+
+    @Test
+    void forgottenKeysAreSeenNoMore() {
+        for (int seed = 700; seed < 700 + CASES; seed++) {
+            var c = Case.of(seed, false);
+            int split = c.random.nextInt(c.length + 1), kept = c.random.nextInt(6);
+            boolean unbounded = c.random.nextBoolean();
+            var cache = c.model.newCache(c.batch, unbounded ? CacheOptions.UNBOUNDED : CacheOptions.CHUNK_LOCAL);
+            Streams.feed(c.model, cache, c.ids, 0, split);
+            cache.keepKeys(kept);
+            assertEquals(split, cache.position());
+            var got = Streams.feed(c.model, cache, c.ids, split, c.length - split);
+            var want = c.naive(c.allValid(), t -> {
+                int first = unbounded ? 0 : t / c.chunk() * c.chunk();
+                return t < split ? first : Math.max(first, split - kept);
+            });
+            int vocabulary = c.model.config().numTokens();
+            for (int b = 0; b < c.batch; b++) {
+                int row = b * c.length * vocabulary;
+                var tail = Arrays.copyOfRange(want, row + split * vocabulary, row + c.length * vocabulary);
+                assertClose(c.what, tail, row(got, b, c.batch), TOLERANCE);
+            }
         }
     }
 
