@@ -85,6 +85,15 @@ public interface LanguageModel {
         return CacheFile.load(this, file);
     }
 
+    /**
+     * Continues a prompt, which may be empty; {@link Generator} hands the tokens out as they come, and takes several prompts.
+     *
+     * @throws IllegalArgumentException if a token of the prompt is outside the vocabulary, or the options are not for this model
+     */
+    default Generated generate(int[] prompt, GenerationOptions options) {
+        return new Generator(this, options).generate(prompt, _ -> {});
+    }
+
     /** A fresh stream of one sequence. */
     default Session session() {
         return session(CacheOptions.CHUNK_LOCAL);

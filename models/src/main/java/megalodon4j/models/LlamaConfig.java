@@ -40,6 +40,11 @@ public record LlamaConfig(
         return new LlamaConfig(256, 384, 6, 6, 64, true, 2.67);
     }
 
+    /** What the training repository's Llama is where a config is silent: 16 layers of width 512 for bytes. */
+    public static LlamaConfig base() {
+        return new LlamaConfig(256, 512, 16, 8, 64, true, null);
+    }
+
     @Override
     public String kind() {
         return "llama";

@@ -88,83 +88,45 @@ public record MegalodonConfig(
 
     /** The model of the enwik8 comparison: chunks of 256, 11,277,696 parameters. */
     public static MegalodonConfig enwik8() {
-        return new MegalodonConfig(
-                256,
-                384,
-                6,
-                3,
-                192,
-                384,
-                1024,
-                8,
-                256,
-                32,
-                0,
-                0,
-                0,
-                true,
-                false,
-                false,
-                true,
-                null,
-                InitMode.BERT,
-                false,
-                0,
-                EmaChoice.AUTO);
+        return new MegalodonConfigBuilder()
+                .numTokens(256)
+                .modelDim(384)
+                .numLayers(6)
+                .numHeads(3)
+                .zDim(192)
+                .valueDim(384)
+                .ffnHiddenDim(1024)
+                .cemaNdim(8)
+                .chunkSize(256)
+                .swiglu(true)
+                .initMode(InitMode.BERT)
+                .build();
     }
 
-    /** The same with these rates of dropout. */
-    public MegalodonConfig withDropout(double dropout, double attentionDropout, double hiddenDropout) {
-        return new MegalodonConfig(
-                numTokens,
-                modelDim,
-                numLayers,
-                numHeads,
-                zDim,
-                valueDim,
-                ffnHiddenDim,
-                cemaNdim,
-                chunkSize,
-                normNumGroups,
-                dropout,
-                attentionDropout,
-                hiddenDropout,
-                swiglu,
-                rescaleNffn,
-                scaleEmb,
-                normAffine,
-                ropeBase,
-                initMode,
-                gradientCheckpointing,
-                outputSize,
-                cema);
+    /** What megalodon-hf and megalodon-jax are where nothing is said: 12 layers of width 1024 for 32,000 tokens, chunks of 2048. */
+    public static MegalodonConfig base() {
+        return new MegalodonConfigBuilder().build();
     }
 
-    /** The same, recomputing blocks in the backward pass or not. */
-    public MegalodonConfig withGradientCheckpointing(boolean gradientCheckpointing) {
-        return new MegalodonConfig(
-                numTokens,
-                modelDim,
-                numLayers,
-                numHeads,
-                zDim,
-                valueDim,
-                ffnHiddenDim,
-                cemaNdim,
-                chunkSize,
-                normNumGroups,
-                dropout,
-                attentionDropout,
-                hiddenDropout,
-                swiglu,
-                rescaleNffn,
-                scaleEmb,
-                normAffine,
-                ropeBase,
-                initMode,
-                gradientCheckpointing,
-                outputSize,
-                cema);
+    /** The 7B set-up of megalodon-hf: 32 layers of width 4096 for 32,000 tokens, chunks of 4096. */
+    public static MegalodonConfig sevenB() {
+        return new MegalodonConfigBuilder()
+                .modelDim(4096)
+                .numLayers(32)
+                .numHeads(4)
+                .zDim(1024)
+                .valueDim(8192)
+                .ffnHiddenDim(11_264)
+                .chunkSize(4096)
+                .normNumGroups(64)
+                .ropeBase(100_000.0)
+                .swiglu(true)
+                .build();
+    }
+
+    /** A builder of configs that differ from this one in what is set. */
+    public MegalodonConfigBuilder toBuilder() {
+        return new MegalodonConfigBuilder(this);
     }
 
     @Override

@@ -21,7 +21,15 @@ import org.junit.jupiter.api.Test;
 class DropoutTest {
     private static final int L = 24;
     private static final MegalodonConfig PLAIN = TinyModels.megalodon(0);
-    private static final MegalodonConfig DROPPING = PLAIN.withDropout(0.2, 0.3, 0.4);
+    private static final MegalodonConfig DROPPING = dropping(0.2, 0.3, 0.4);
+
+    private static MegalodonConfig dropping(double dropout, double attentionDropout, double hiddenDropout) {
+        return PLAIN.toBuilder()
+                .dropout(dropout)
+                .attentionDropout(attentionDropout)
+                .hiddenDropout(hiddenDropout)
+                .build();
+    }
 
     private final Backend backend = Backend.cpu(2);
     private final int[] ids = new Random(1).ints(3 * L, 0, 256).toArray();
@@ -52,8 +60,7 @@ class DropoutTest {
 
     @Test
     void eachSiteIsWhereTheReferenceHasIt() {
-        for (var config : List.of(
-                PLAIN.withDropout(0.3, 0, 0), PLAIN.withDropout(0, 0.3, 0), PLAIN.withDropout(0, 0, 0.3), DROPPING)) {
+        for (var config : List.of(dropping(0.3, 0, 0), dropping(0, 0.3, 0), dropping(0, 0, 0.3), DROPPING)) {
             var model = model(config);
             var naive = new NaiveMegalodon(model, (rate, site, row, column) -> factor(rate, 7 + 1, site, row, column));
             var valid = new boolean[L];
@@ -110,7 +117,7 @@ class DropoutTest {
 
     @Test
     void recomputingABlockDropsTheSame() {
-        var checkpointed = DROPPING.withGradientCheckpointing(true);
+        var checkpointed = DROPPING.toBuilder().gradientCheckpointing(true).build();
         assertSame(gradients(model(DROPPING), training(9)), gradients(model(checkpointed), training(9)));
     }
 
@@ -135,7 +142,7 @@ class DropoutTest {
         var error =
                 assertThrows(IllegalStateException.class, () -> logits(model(DROPPING), Tape.training(backend), ids));
         assertTrue(error.getMessage().contains("Tape.training(backend, seed, firstSequence)"), error.getMessage());
-        assertThrows(IllegalArgumentException.class, () -> PLAIN.withDropout(1, 0, 0));
-        assertThrows(IllegalArgumentException.class, () -> PLAIN.withDropout(0, -0.1, 0));
+        assertThrows(IllegalArgumentException.class, () -> dropping(1, 0, 0));
+        assertThrows(IllegalArgumentException.class, () -> dropping(0, -0.1, 0));
     }
 }
