@@ -2,6 +2,8 @@ package megalodon4j.tensor.cpu;
 
 import static megalodon4j.tensor.cpu.Lanes.W;
 
+import java.util.Arrays;
+
 /**
  * The pieces of a blocked matrix product C (+)= op(A) · op(B) on one thread: packing, and the product of packed blocks.
  *
@@ -65,11 +67,32 @@ final class Gemm {
         }
     }
 
+    /** C[rows × columns] (+)= packed A · packed B: {@link #multiply} with C itself as what is added. */
+    static void multiply(
+            int rows,
+            int columns,
+            int depth,
+            float[] a,
+            int ao,
+            float[] b,
+            int bo,
+            int stride,
+            float[] c,
+            int co,
+            int ldc,
+            boolean add,
+            float[] edge,
+            int eo) {
+        multiply(rows, columns, depth, a, ao, b, bo, stride, c, co, ldc, add ? c : null, co, ldc, edge, eo);
+    }
+
     /**
-     * C[rows × columns] (+)= packed A · packed B, one block of columns after the other.
+     * C = packed A · packed B + S, S being left out where null; one block of columns after the other.
      *
      * @param a panels of A from {@code ao}, one after the other
-     * @param b panels of B, {@code panelStride} apart from {@code bo} on
+     * @param b panels of B, {@code stride} apart from {@code bo} on
+     * @param c rows × columns from {@code co}, rows {@code ldc} apart
+     * @param s the same from {@code so}, rows {@code lds} apart: C itself, or a row for all with 0
      * @param edge {@link #EDGE} floats of working memory from {@code eo} on
      */
     static void multiply(
@@ -80,20 +103,21 @@ final class Gemm {
             int ao,
             float[] b,
             int bo,
-            int panelStride,
+            int stride,
             float[] c,
             int co,
             int ldc,
-            boolean add,
+            float[] s,
+            int so,
+            int lds,
             float[] edge,
             int eo) {
         int panels = panels(columns, NR);
         int most = Math.max(1, B_BLOCK / (NR * Math.max(1, depth)));
         int atOnce = panels(panels, panels(panels, most));
         for (int p = 0; p < panels; p += atOnce) {
-            int j = p * NR, width = Math.min(columns - j, atOnce * NR);
-            multiplyBlock(
-                    rows, width, depth, a, ao, b, bo + p * panelStride, panelStride, c, co + j, ldc, add, edge, eo);
+            int j = p * NR, width = Math.min(columns - j, atOnce * NR), block = bo + p * stride;
+            multiplyBlock(rows, width, depth, a, ao, b, block, stride, c, co + j, ldc, s, so + j, lds, edge, eo);
         }
     }
 
@@ -109,56 +133,46 @@ final class Gemm {
             int ao,
             float[] b,
             int bo,
-            int panelStride,
+            int stride,
             float[] c,
             int co,
             int ldc,
-            boolean add,
+            float[] s,
+            int so,
+            int lds,
             float[] edge,
             int eo) {
-        for (int i = 0; i < rows; i += MR, ao += MR * depth, co += MR * ldc) {
-            for (int j = 0, panel = bo; j < columns; j += NR, panel += panelStride) {
+        for (int i = 0; i < rows; i += MR, ao += MR * depth, co += MR * ldc, so += MR * lds) {
+            for (int j = 0, panel = bo; j < columns; j += NR, panel += stride) {
                 if (i + MR <= rows && j + NR <= columns) {
-                    tile(depth, a, ao, b, panel, c, co + j, ldc, add);
+                    tile(depth, a, ao, b, panel, c, co + j, ldc, s, so + j, lds);
                 } else {
                     int height = Math.min(MR, rows - i), width = Math.min(NR, columns - j);
-                    edgeTile(height, width, depth, a, ao, b, panel, c, co + j, ldc, add, edge, eo);
+                    startEdge(height, width, s, so + j, lds, edge, eo);
+                    tile(depth, a, ao, b, panel, edge, eo, NR, edge, eo, NR);
+                    for (int r = 0; r < height; r++) {
+                        System.arraycopy(edge, eo + r * NR, c, co + r * ldc + j, width);
+                    }
                 }
             }
         }
     }
 
-    private static void tile(int depth, float[] a, int ao, float[] b, int bo, float[] c, int co, int ldc, boolean add) {
+    private static void tile(
+            int depth, float[] a, int ao, float[] b, int bo, float[] c, int co, int ldc, float[] s, int so, int lds) {
         if (MANY_REGISTERS) {
-            Tile12x2.multiply(depth, a, ao, b, bo, c, co, ldc, add);
+            Tile12x2.multiply(depth, a, ao, b, bo, c, co, ldc, s, so, lds);
         } else {
-            Tile6x2.multiply(depth, a, ao, b, bo, c, co, ldc, add);
+            Tile6x2.multiply(depth, a, ao, b, bo, c, co, ldc, s, so, lds);
         }
     }
 
-    // A whole tile in working memory, of which the valid part goes in and out: the same sums as within the matrix.
-    private static void edgeTile(
-            int rows,
-            int columns,
-            int depth,
-            float[] a,
-            int ao,
-            float[] b,
-            int bo,
-            float[] c,
-            int co,
-            int ldc,
-            boolean add,
-            float[] edge,
-            int eo) {
-        if (add) {
-            for (int i = 0; i < rows; i++) {
-                System.arraycopy(c, co + i * ldc, edge, eo + i * NR, columns);
-            }
-        }
-        tile(depth, a, ao, b, bo, edge, eo, NR, add);
-        for (int i = 0; i < rows; i++) {
-            System.arraycopy(edge, eo + i * NR, c, co + i * ldc, columns);
+    // At an edge a whole tile is computed in working memory, of which the valid part goes in and out: the same sums as
+    // within the matrix.
+    private static void startEdge(int rows, int columns, float[] s, int so, int lds, float[] edge, int eo) {
+        Arrays.fill(edge, eo, eo + EDGE, 0);
+        for (int i = 0; s != null && i < rows; i++) {
+            System.arraycopy(s, so + i * lds, edge, eo + i * NR, columns);
         }
     }
 }

@@ -49,9 +49,8 @@ final class Matmul {
                 data(c),
                 c.offset(),
                 n,
-                add,
-                null,
-                0,
+                add ? data(c) : null,
+                c.offset(),
                 null,
                 0);
     }
@@ -77,14 +76,13 @@ final class Matmul {
                 data(y),
                 y.offset(),
                 n,
-                false,
-                data(bias),
-                offset(bias),
                 data(residual),
-                offset(residual));
+                offset(residual),
+                data(bias),
+                offset(bias));
     }
 
-    /** C = op(A)·op(B) + what C starts from: itself if {@code add}, else the bias of its column plus the residual, each where given. */
+    /** C = op(A) · op(B) + S + the bias of each column, S, which may be C, and bias being left out where null. */
     private void product(
             boolean transposeA,
             boolean transposeB,
@@ -100,11 +98,10 @@ final class Matmul {
             float[] c,
             int co,
             int ldc,
-            boolean add,
+            float[] s,
+            int so,
             float[] bias,
-            int biasAt,
-            float[] residual,
-            int residualAt) {
+            int bias0) {
         if (m == 0 || n == 0) {
             return;
         }
@@ -118,7 +115,6 @@ final class Matmul {
         // Too few blocks of rows to share: cut the columns as well.
         int columnBlocks = rowBlocks >= workers.count() ? 1 : Math.min(panels, 2 * workers.count() / rowBlocks + 1);
         int columns = Gemm.panels(panels, columnBlocks) * Gemm.NR;
-        boolean startsFromC = add || bias != null || residual != null || k == 0;
         for (int from = 0; from < Math.max(k, 1); from += depthAtOnce) {
             int k0 = from, k1 = Math.min(k, from + depthAtOnce);
             packB(transposeB, n, k0, k1, kc, b, bo, ldb);
@@ -127,24 +123,18 @@ final class Matmul {
                 int block = item % rowBlocks, j = item / rowBlocks * columns;
                 int i = firstRow(block, rowBlocks, tiles);
                 int height = Math.min(m, firstRow(block + 1, rowBlocks, tiles)) - i, width = Math.min(columns, n - j);
-                if (k0 == 0 && startsFromC && !add) {
-                    start(
-                            height,
-                            width,
-                            c,
-                            co + i * ldc + j,
-                            ldc,
-                            bias,
-                            biasAt + j,
-                            residual,
-                            residualAt + i * ldc + j);
-                }
                 var pa = scratch.of(worker, PANELS + Gemm.MC * Gemm.KC + Pack.SLACK);
-                for (int p = k0; p < k1; p += kc) {
+                boolean both = k0 == 0 && s != null && bias != null;
+                for (int r = 0; both && r < height; r++) {
+                    int row = (i + r) * ldc + j;
+                    addRows(width, bias, bias0 + j, s, so + row, c, co + row);
+                }
+                int p = k0;
+                do {
                     int depth = Math.min(kc, k1 - p);
-                    int at = transposeA ? ao + p * lda + i : ao + i * lda + p;
-                    Gemm.packA(transposeA, a, at, lda, height, depth, pa, PANELS);
-                    int bAt = Scratch.ALIGNED + panels * Gemm.NR * (p - k0) + j * depth;
+                    int aAt = transposeA ? ao + p * lda + i : ao + i * lda + p;
+                    Gemm.packA(transposeA, a, aAt, lda, height, depth, pa, PANELS);
+                    boolean more = p > 0 || both, biased = !more && bias != null;
                     Gemm.multiply(
                             height,
                             width,
@@ -152,15 +142,18 @@ final class Matmul {
                             pa,
                             PANELS,
                             pb,
-                            bAt,
+                            Scratch.ALIGNED + panels * Gemm.NR * (p - k0) + j * depth,
                             Gemm.NR * depth,
                             c,
                             co + i * ldc + j,
                             ldc,
-                            startsFromC || p > 0,
+                            more ? c : biased ? bias : s,
+                            biased ? bias0 + j : (more ? co : so) + i * ldc + j,
+                            biased ? 0 : ldc,
                             pa,
                             0);
-                }
+                    p += kc;
+                } while (p < k1);
             });
         }
     }
@@ -186,29 +179,6 @@ final class Matmul {
                     packed,
                     Scratch.ALIGNED + panels * Gemm.NR * (k - k0) + j * depth);
         });
-    }
-
-    private static void start(
-            int rows,
-            int columns,
-            float[] c,
-            int co,
-            int ldc,
-            float[] bias,
-            int biasAt,
-            float[] residual,
-            int residualAt) {
-        for (int i = 0; i < rows; i++, co += ldc, residualAt += ldc) {
-            if (residual == null && bias == null) {
-                java.util.Arrays.fill(c, co, co + columns, 0);
-            } else if (residual == null) {
-                System.arraycopy(bias, biasAt, c, co, columns);
-            } else if (bias == null) {
-                System.arraycopy(residual, residualAt, c, co, columns);
-            } else {
-                addRows(columns, bias, biasAt, residual, residualAt, c, co);
-            }
-        }
     }
 
     private static void addRows(int n, float[] x, int xo, float[] y, int yo, float[] z, int zo) {

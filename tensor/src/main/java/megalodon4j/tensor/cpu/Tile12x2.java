@@ -16,38 +16,39 @@ final class Tile12x2 {
     private Tile12x2() {}
 
     /**
-     * C (+)= A · B for one tile.
+     * C = A · B + S for one tile, S being left out where null.
      *
      * @param a packed panel, a[k][ROWS] from {@code ao}
      * @param b packed panel, b[k][2·W] from {@code bo}
      * @param c ROWS × 2·W from {@code co}, rows {@code ldc} apart
-     * @param add whether C is added to, or overwritten
+     * @param s ROWS × 2·W from {@code so}, rows {@code lds} apart: C itself, or a row for all with 0
      */
-    static void multiply(int kc, float[] a, int ao, float[] b, int bo, float[] c, int co, int ldc, boolean add) {
-        var c00 = start(c, co, add);
-        var c01 = start(c, co + W, add);
-        var c10 = start(c, co + ldc, add);
-        var c11 = start(c, co + ldc + W, add);
-        var c20 = start(c, co + 2 * ldc, add);
-        var c21 = start(c, co + 2 * ldc + W, add);
-        var c30 = start(c, co + 3 * ldc, add);
-        var c31 = start(c, co + 3 * ldc + W, add);
-        var c40 = start(c, co + 4 * ldc, add);
-        var c41 = start(c, co + 4 * ldc + W, add);
-        var c50 = start(c, co + 5 * ldc, add);
-        var c51 = start(c, co + 5 * ldc + W, add);
-        var c60 = start(c, co + 6 * ldc, add);
-        var c61 = start(c, co + 6 * ldc + W, add);
-        var c70 = start(c, co + 7 * ldc, add);
-        var c71 = start(c, co + 7 * ldc + W, add);
-        var c80 = start(c, co + 8 * ldc, add);
-        var c81 = start(c, co + 8 * ldc + W, add);
-        var c90 = start(c, co + 9 * ldc, add);
-        var c91 = start(c, co + 9 * ldc + W, add);
-        var cA0 = start(c, co + 10 * ldc, add);
-        var cA1 = start(c, co + 10 * ldc + W, add);
-        var cB0 = start(c, co + 11 * ldc, add);
-        var cB1 = start(c, co + 11 * ldc + W, add);
+    static void multiply(
+            int kc, float[] a, int ao, float[] b, int bo, float[] c, int co, int ldc, float[] s, int so, int lds) {
+        var c00 = start(s, so);
+        var c01 = start(s, so + W);
+        var c10 = start(s, so + lds);
+        var c11 = start(s, so + lds + W);
+        var c20 = start(s, so + 2 * lds);
+        var c21 = start(s, so + 2 * lds + W);
+        var c30 = start(s, so + 3 * lds);
+        var c31 = start(s, so + 3 * lds + W);
+        var c40 = start(s, so + 4 * lds);
+        var c41 = start(s, so + 4 * lds + W);
+        var c50 = start(s, so + 5 * lds);
+        var c51 = start(s, so + 5 * lds + W);
+        var c60 = start(s, so + 6 * lds);
+        var c61 = start(s, so + 6 * lds + W);
+        var c70 = start(s, so + 7 * lds);
+        var c71 = start(s, so + 7 * lds + W);
+        var c80 = start(s, so + 8 * lds);
+        var c81 = start(s, so + 8 * lds + W);
+        var c90 = start(s, so + 9 * lds);
+        var c91 = start(s, so + 9 * lds + W);
+        var cA0 = start(s, so + 10 * lds);
+        var cA1 = start(s, so + 10 * lds + W);
+        var cB0 = start(s, so + 11 * lds);
+        var cB1 = start(s, so + 11 * lds + W);
         for (int k = 0, p = ao, q = bo; k < kc; k++, p += 12, q += 2 * W) {
             var b0 = FloatVector.fromArray(SPECIES, b, q);
             var b1 = FloatVector.fromArray(SPECIES, b, q + W);
@@ -114,7 +115,7 @@ final class Tile12x2 {
         cB1.intoArray(c, co + 11 * ldc + W);
     }
 
-    private static FloatVector start(float[] c, int at, boolean add) {
-        return add ? FloatVector.fromArray(SPECIES, c, at) : FloatVector.zero(SPECIES);
+    private static FloatVector start(float[] s, int at) {
+        return s == null ? FloatVector.zero(SPECIES) : FloatVector.fromArray(SPECIES, s, at);
     }
 }
