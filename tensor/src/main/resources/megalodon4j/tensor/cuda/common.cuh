@@ -1,0 +1,1 @@
+// In front of every source of this folder.
