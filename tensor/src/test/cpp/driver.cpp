@@ -215,8 +215,7 @@ CUresult cuMemcpyDtoHAsync_v2(void* to, CUdeviceptr from, size_t bytes, CUstream
     READY();
     REQUIRE(onDevice(from, bytes), CUDA_ERROR_INVALID_VALUE);
     REQUIRE(!breaksCapture(), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
-    stream->run(); // earlier work may still read what is poisoned now, until the copy is made
-    poison(to, bytes);
+    poison(to, bytes); // until the copy is made
     stream->add([=] { memcpy(to, (void*) from, bytes); });
     return CUDA_SUCCESS;
 }
