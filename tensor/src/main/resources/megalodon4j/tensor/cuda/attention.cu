@@ -102,7 +102,7 @@ inline __device__ float rowSum(float x) {
 }
 
 // Grid: tiles of queries × slices of e, batch · heads. mask and logSum nullable.
-KERNEL attention(
+extern "C" __global__ void attention(
     const float* q, const float* k, const float* v, const float* mask, float* o, float* logSum, int queries,
     int keys, int capacity, int heads, int d, int e, int chunk, float scale) {
     __shared__ float left[TILE * PITCH], right[TILE * PITCH], weights[TILE * WEIGHTS];
@@ -160,7 +160,7 @@ KERNEL attention(
 }
 
 // delta (batch, heads, length) = dO · o of each head's row. A warp each.
-KERNEL delta(const float* dO, const float* o, float* delta, int count, int length, int heads, int e) {
+extern "C" __global__ void delta(const float* dO, const float* o, float* delta, int count, int length, int heads, int e) {
     int head = WARP_OF_GRID;
     if (head >= count) {
         return;
@@ -179,7 +179,7 @@ KERNEL delta(const float* dO, const float* o, float* delta, int count, int lengt
 // With ds = scale p (dO vᵀ − delta): dq = ds k, dk = dsᵀ q, dv = pᵀ dO. A block has a slice of one tile of one of the
 // three, and walks over the keys that its queries see, or over the queries that see its keys.
 // Grid: tiles × (2 slices of d + slices of e), batch · heads.
-KERNEL attentionGrad(
+extern "C" __global__ void attentionGrad(
     const float* dO, const float* q, const float* k, const float* v, const float* mask, const float* logSum,
     const float* delta, float* dq, float* dk, float* dv, int length, int heads, int d, int e, int chunk, float scale,
     int addQ, int addK, int addV) {

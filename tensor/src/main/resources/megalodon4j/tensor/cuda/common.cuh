@@ -4,7 +4,6 @@
 // overwritten; arguments that may be null say so. No sum depends on the order in which blocks run: there are no
 // atomics, and what blocks have summed is added up by a second kernel.
 
-#define KERNEL extern "C" __global__ void
 #define UNROLL _Pragma("unroll")
 #define ALL_LANES 0xffffffffu
 #define MINUS_INFINITY __int_as_float(0xff800000)

@@ -1,33 +1,33 @@
 // What happens to each element by itself.
 
-KERNEL add(float scale, const float* x, float* y, int n, int add) {
+extern "C" __global__ void add(float scale, const float* x, float* y, int n, int add) {
     EACH(i, n) {
         put(y[i], scale * x[i], add);
     }
 }
 
-KERNEL multiply(const float* x, const float* y, float* z, int n, int add) {
+extern "C" __global__ void multiply(const float* x, const float* y, float* z, int n, int add) {
     EACH(i, n) {
         put(z[i], x[i] * y[i], add);
     }
 }
 
 // y (rows, columns) += bias (columns) + residual (rows, columns), both nullable.
-KERNEL addBias(const float* bias, const float* residual, float* y, int n, int columns) {
+extern "C" __global__ void addBias(const float* bias, const float* residual, float* y, int n, int columns) {
     EACH(i, n) {
         y[i] += (bias ? bias[i % columns] : 0) + (residual ? residual[i] : 0);
     }
 }
 
 // y = silu(a) · b, b nullable.
-KERNEL silu(const float* a, const float* b, float* y, int n) {
+extern "C" __global__ void silu(const float* a, const float* b, float* y, int n) {
     EACH(i, n) {
         y[i] = a[i] * sigmoid(a[i]) * (b ? b[i] : 1);
     }
 }
 
 // silu'(a) = σ + a σ (1 − σ); b and db nullable.
-KERNEL siluGrad(const float* dy, const float* a, const float* b, float* da, float* db, int n, int addA, int addB) {
+extern "C" __global__ void siluGrad(const float* dy, const float* a, const float* b, float* da, float* db, int n, int addA, int addB) {
     EACH(i, n) {
         float g = dy[i], s = sigmoid(a[i]);
         float value = a[i] * s;
@@ -39,7 +39,7 @@ KERNEL siluGrad(const float* dy, const float* a, const float* b, float* da, floa
 }
 
 // rate = lr / (1 − β₁ᵗ), root = 1 / √(1 − β₂ᵗ).
-KERNEL adam(
+extern "C" __global__ void adam(
     float* p, const float* grad, float* m, float* v, int n,
     float gradScale, float decay, float beta1, float beta2, float rate, float root, float eps) {
     EACH(i, n) {

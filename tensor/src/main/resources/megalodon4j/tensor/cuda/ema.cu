@@ -10,7 +10,7 @@ inline __device__ double logistic(double x) {
 }
 
 // A thread a channel; parameters (channels, states), few numbers, in double.
-KERNEL coefficients(
+extern "C" __global__ void coefficients(
     const float* alpha, const float* delta, const float* theta, const float* gammaReal, const float* gammaImag,
     float* c, int channels, int states) {
     const double TURN = 6.283185307179586 / states, scale = sqrt(1.0 / states);
@@ -28,7 +28,7 @@ KERNEL coefficients(
     }
 }
 
-KERNEL coefficientsGrad(
+extern "C" __global__ void coefficientsGrad(
     const float* dc, const float* alpha, const float* delta, const float* theta, float* dalpha, float* ddelta,
     float* dtheta, float* dgammaReal, float* dgammaImag, int channels, int states, int addAlpha, int addDelta,
     int addTheta, int addReal, int addImag) {
@@ -73,7 +73,7 @@ inline __device__ float input(const float* x, const float* mask, int token, int 
 
 // state (batch, 2, states, channels): Re h, Im h before and after; history (batch, length, 2, states, channels): h of
 // each token. mask, state, y and history nullable.
-KERNEL scan(
+extern "C" __global__ void scan(
     const float* x, const float* mask, const float* c, const float* omega, float* state, float* y, float* history,
     int batch, int length, int channels, int states) {
     EACH(i, batch * channels) {
@@ -114,7 +114,7 @@ KERNEL scan(
 
 // The adjoint l of h runs backwards: l_t = conj(q) l_{t+1} + conj(γ) dy_t. dx = Re(p l) + omega dy; the gradients of
 // the coefficients are sums over time, partial (batch, 5, states, channels).
-KERNEL scanGrad(
+extern "C" __global__ void scanGrad(
     const float* dy, const float* x, const float* mask, const float* c, const float* omega, const float* history,
     float* dx, float* partial, int batch, int length, int channels, int states, int add) {
     EACH(i, batch * channels) {
@@ -157,7 +157,7 @@ KERNEL scanGrad(
 }
 
 // domega = Σ x dy over valid tokens.
-KERNEL omegaGrad(const float* dy, const float* x, const float* mask, int rows, int channels, float* partial) {
+extern "C" __global__ void omegaGrad(const float* dy, const float* x, const float* mask, int rows, int channels, float* partial) {
     columnSums(rows, channels, partial, [&](int row, int column) {
         return input(x, mask, row, channels, column) * dy[row * channels + column];
     });

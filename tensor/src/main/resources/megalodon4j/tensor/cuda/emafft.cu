@@ -22,7 +22,7 @@ inline __device__ Complex power(Complex q, int exponent) {
 }
 
 // kernel (channels, size). A thread a channel and run of times.
-KERNEL convolutionKernel(const float* c, float* kernel, int length, int size, int channels, int states) {
+extern "C" __global__ void convolutionKernel(const float* c, float* kernel, int length, int size, int channels, int states) {
     int runs = (size + RUN - 1) / RUN, plane = states * channels;
     EACH(i, channels * runs) {
         int d = i / runs, from = i % runs * RUN;
@@ -44,7 +44,7 @@ KERNEL convolutionKernel(const float* c, float* kernel, int length, int size, in
 }
 
 // rows = xᵀ, 0 where masked and beyond the length. Grid: tiles of size × channels, batch; 32 × 8 threads.
-KERNEL pad(const float* x, const float* mask, float* rows, int length, int size, int channels) {
+extern "C" __global__ void pad(const float* x, const float* mask, float* rows, int length, int size, int channels) {
     __shared__ float tile[EDGE][EDGE + 1];
     int tiles = (channels + EDGE - 1) / EDGE, column = threadIdx.x % EDGE, b = blockIdx.y;
     int time = blockIdx.x / tiles * EDGE, channel = blockIdx.x % tiles * EDGE;
@@ -63,7 +63,7 @@ KERNEL pad(const float* x, const float* mask, float* rows, int length, int size,
 
 // y (+)= rowsᵀ / size + omega · x; a masked token lacks the second, and the first unless `keep`. Grid as pad's, over
 // the length.
-KERNEL unpad(
+extern "C" __global__ void unpad(
     const float* rows, const float* x, const float* mask, const float* omega, float* y, int length, int size,
     int channels, int keep, int add) {
     __shared__ float tile[EDGE][EDGE + 1];
@@ -86,7 +86,7 @@ KERNEL unpad(
 }
 
 // Y = K X in place of x (batch, n), the kernel's spectrum (n), n = channels · frequencies.
-KERNEL convolve(const float2* kernel, float2* x, int batch, int n) {
+extern "C" __global__ void convolve(const float2* kernel, float2* x, int batch, int n) {
     EACH(i, batch * n) {
         float2 k = kernel[i % n], z = x[i];
         x[i] = make_float2(k.x * z.x - k.y * z.y, k.x * z.y + k.y * z.x);
@@ -94,7 +94,7 @@ KERNEL convolve(const float2* kernel, float2* x, int batch, int n) {
 }
 
 // dX = conj(K) dY in place of dY, dK = Σ over sequences of conj(X) dY.
-KERNEL convolveGrad(const float2* kernel, const float2* x, float2* dy, float2* dkernel, int batch, int n) {
+extern "C" __global__ void convolveGrad(const float2* kernel, const float2* x, float2* dy, float2* dkernel, int batch, int n) {
     EACH(i, n) {
         float2 k = kernel[i], sum = make_float2(0, 0);
         for (int at = i, b = 0; b < batch; b++, at += n) {
@@ -109,7 +109,7 @@ KERNEL convolveGrad(const float2* kernel, const float2* x, float2* dy, float2* d
 
 // With u_j = qʲ: ∂k/∂γ = p u, ∂k/∂p = γ u, ∂k/∂q = γ p j u_{j−1}, each in the sense of Re. A warp a channel and state;
 // dkernel (channels, size), size times too large.
-KERNEL kernelGrad(
+extern "C" __global__ void kernelGrad(
     const float* dkernel, const float* c, float* dc, int length, int size, int channels, int states, int add) {
     int d = WARP_OF_GRID / states, n = WARP_OF_GRID % states;
     if (d >= channels) {

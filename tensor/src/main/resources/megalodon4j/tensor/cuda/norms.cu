@@ -1,6 +1,6 @@
 // Norms over rows (rows, columns), a warp each.
 
-KERNEL rmsNorm(
+extern "C" __global__ void rmsNorm(
     const float* x, const float* gamma, float shift, float eps, float* y, float* rstd, int rows, int columns) {
     int row = WARP_OF_GRID;
     if (row >= rows) {
@@ -22,7 +22,7 @@ KERNEL rmsNorm(
 }
 
 // With g = dy (γ + shift): dx = r g − r³ x mean(g x).
-KERNEL rmsNormGrad(
+extern "C" __global__ void rmsNormGrad(
     const float* dy, const float* x, const float* gamma, float shift, const float* rstd, float* dx, int rows,
     int columns, int add) {
     int row = WARP_OF_GRID;
@@ -43,14 +43,14 @@ KERNEL rmsNormGrad(
 }
 
 // dγ = Σ dy x r.
-KERNEL rmsNormGammaGrad(const float* dy, const float* x, const float* rstd, int rows, int columns, float* partial) {
+extern "C" __global__ void rmsNormGammaGrad(const float* dy, const float* x, const float* rstd, int rows, int columns, float* partial) {
     columnSums(rows, columns, partial, [&](int row, int column) {
         int i = row * columns + column;
         return dy[i] * x[i] * rstd[row];
     });
 }
 
-KERNEL layerNorm(
+extern "C" __global__ void layerNorm(
     const float* x, const float* w, const float* b, float eps, float* y, float* mean, float* rstd, int rows,
     int columns) {
     int row = WARP_OF_GRID;
@@ -78,7 +78,7 @@ KERNEL layerNorm(
 }
 
 // With u = (x − mean) r and g = dy w: dx = r (g − mean(g) − u mean(g u)).
-KERNEL layerNormGrad(
+extern "C" __global__ void layerNormGrad(
     const float* dy, const float* x, const float* w, const float* mean, const float* rstd, float* dx, int rows,
     int columns, int add) {
     int row = WARP_OF_GRID;
@@ -102,7 +102,7 @@ KERNEL layerNormGrad(
 }
 
 // dw = Σ dy u.
-KERNEL layerNormWeightGrad(
+extern "C" __global__ void layerNormWeightGrad(
     const float* dy, const float* x, const float* mean, const float* rstd, int rows, int columns, float* partial) {
     columnSums(rows, columns, partial, [&](int row, int column) {
         int i = row * columns + column;

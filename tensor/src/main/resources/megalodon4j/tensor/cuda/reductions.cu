@@ -17,7 +17,7 @@ inline __device__ double blockSum(double x) {
 }
 
 // partial[block] = Σ x or Σ x² over a run of elements.
-KERNEL partialSums(const float* x, int n, int squared, double* partial) {
+extern "C" __global__ void partialSums(const float* x, int n, int squared, double* partial) {
     unsigned end = min((unsigned) n, (blockIdx.x + 1) * RUN);
     double sum = 0;
     for (unsigned i = blockIdx.x * RUN + threadIdx.x; i < end; i += blockDim.x) {
@@ -30,7 +30,7 @@ KERNEL partialSums(const float* x, int n, int squared, double* partial) {
 }
 
 // The sum of partial sums as two floats, the nearest one and what it lacks. One block.
-KERNEL total(const double* partial, int n, float* total) {
+extern "C" __global__ void total(const double* partial, int n, float* total) {
     double sum = 0;
     for (int i = threadIdx.x; i < n; i += blockDim.x) {
         sum += partial[i];
@@ -42,12 +42,12 @@ KERNEL total(const double* partial, int n, float* total) {
     }
 }
 
-KERNEL sumRows(const float* x, int rows, int columns, float* partial) {
+extern "C" __global__ void sumRows(const float* x, int rows, int columns, float* partial) {
     columnSums(rows, columns, partial, [&](int row, int column) { return x[row * columns + column]; });
 }
 
 // to (columns) (+)= Σ over strips of partial (strips, columns): the end of every columnSums.
-KERNEL addStrips(const float* partial, int strips, int columns, float* to, int add) {
+extern "C" __global__ void addStrips(const float* partial, int strips, int columns, float* to, int add) {
     EACH(column, columns) {
         float sum = 0;
         for (int strip = 0; strip < strips; strip++) {

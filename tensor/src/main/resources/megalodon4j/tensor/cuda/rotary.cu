@@ -1,7 +1,7 @@
 // Rotary positions, and Megalodon's queries and keys. x (rows, heads · d), cos and sin (length, d / 2).
 
 // A pair (u, v) becomes (u cos − v sin, v cos + u sin), in place; sign −1 turns back.
-KERNEL rope(
+extern "C" __global__ void rope(
     float* x, const float* cos, const float* sin, int pairs, int length, int heads, int d, int adjacent,
     float sign) {
     int half = d / 2;
@@ -16,7 +16,7 @@ KERNEL rope(
 }
 
 // A warp a head: u = z / rms(z), then rope(u (γ + 1) / √d + β) with each of the two γ and β (2, heads · d).
-KERNEL queryKey(
+extern "C" __global__ void queryKey(
     const float* z, const float* gamma, const float* beta, const float* cos, const float* sin, float* q, float* k,
     float* rstd, int count, int length, int heads, int d, float eps) {
     int head = WARP_OF_GRID, half = d / 2;
@@ -48,7 +48,7 @@ KERNEL queryKey(
 }
 
 // From dq and dk turned back: with g = (dq (γ₀ + 1) + dk (γ₁ + 1)) / √d, dz = r g − r³ z mean(g z).
-KERNEL queryKeyGrad(
+extern "C" __global__ void queryKeyGrad(
     const float* dq, const float* dk, const float* z, const float* gamma, const float* rstd, float* dz, int count,
     int heads, int d, int add) {
     int head = WARP_OF_GRID;
@@ -71,7 +71,7 @@ KERNEL queryKeyGrad(
 }
 
 // dγ (2, width) = Σ dq u / √d, Σ dk u / √d.
-KERNEL queryKeyGammaGrad(
+extern "C" __global__ void queryKeyGammaGrad(
     const float* dq, const float* dk, const float* z, const float* rstd, int rows, int width, int d,
     float* partial) {
     columnSums(rows, 2 * width, partial, [&](int row, int column) {
@@ -81,7 +81,7 @@ KERNEL queryKeyGammaGrad(
 }
 
 // dβ (2, width) = Σ dq, Σ dk.
-KERNEL queryKeyBetaGrad(const float* dq, const float* dk, int rows, int width, float* partial) {
+extern "C" __global__ void queryKeyBetaGrad(const float* dq, const float* dk, int rows, int width, float* partial) {
     columnSums(rows, 2 * width, partial, [&](int row, int column) {
         return (column < width ? dq : dk)[row * width + column % width];
     });

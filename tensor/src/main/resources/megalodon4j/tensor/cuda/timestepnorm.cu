@@ -16,14 +16,14 @@ inline __device__ float groupMean(const float* x, int width) {
 }
 
 // means (rows, groups)
-KERNEL groupMeans(const float* x, float* means, int n, int width) {
+extern "C" __global__ void groupMeans(const float* x, float* means, int n, int width) {
     EACH(i, n) {
         means[i] = groupMean(x + i * width, width);
     }
 }
 
 // Replaces the group's means g_t in mean by the running ones, and gives rstd; state (batch, 1 + 2 groups), nullable.
-KERNEL scan(
+extern "C" __global__ void scan(
     const float* mask, float* mean, float* rstd, float* state, int batch, int length, int groups, float eps) {
     int sequence = WARP_OF_GRID / groups, group = WARP_OF_GRID % groups;
     if (sequence >= batch) {
@@ -59,7 +59,7 @@ KERNEL scan(
 }
 
 // The counts of a state go on, once no scan needs the old ones.
-KERNEL advanceCounts(const float* mask, float* state, int batch, int length, int groups) {
+extern "C" __global__ void advanceCounts(const float* mask, float* state, int batch, int length, int groups) {
     int sequence = WARP_OF_GRID;
     if (sequence >= batch) {
         return;
@@ -74,7 +74,7 @@ KERNEL advanceCounts(const float* mask, float* state, int batch, int length, int
     }
 }
 
-KERNEL normalise(
+extern "C" __global__ void normalise(
     const float* x, const float* w, const float* b, const float* mean, const float* rstd, float* y, int n,
     int columns, int width) {
     EACH(i, n) {
@@ -84,7 +84,7 @@ KERNEL normalise(
 }
 
 // S = Σ dŷ, V = Σ dŷ (x − mean) and the mean of x for each token and group, dŷ = dy (w + 1).
-KERNEL groupSums(
+extern "C" __global__ void groupSums(
     const float* dy, const float* x, const float* w, const float* mean, float* sums, float* deviations,
     float* means, int n, int groups, int width) {
     EACH(i, n) {
@@ -103,7 +103,7 @@ KERNEL groupSums(
 }
 
 // Backwards in time: replaces S in sums by what each feature of the group gets from the statistics.
-KERNEL scanGrad(
+extern "C" __global__ void scanGrad(
     const float* mask, const float* mean, const float* rstd, const float* deviations, const float* means,
     float* sums, int batch, int length, int groups, int width, float eps) {
     int sequence = WARP_OF_GRID / groups, group = WARP_OF_GRID % groups;
@@ -136,7 +136,7 @@ KERNEL scanGrad(
     }
 }
 
-KERNEL inputGrad(
+extern "C" __global__ void inputGrad(
     const float* dy, const float* w, const float* rstd, const float* shares, float* dx, int n, int columns,
     int width, int add) {
     EACH(i, n) {
@@ -146,7 +146,7 @@ KERNEL inputGrad(
 }
 
 // dw = Σ dy (x − mean) rstd.
-KERNEL weightGrad(
+extern "C" __global__ void weightGrad(
     const float* dy, const float* x, const float* mean, const float* rstd, int rows, int columns, int width,
     float* partial) {
     columnSums(rows, columns, partial, [&](int row, int column) {

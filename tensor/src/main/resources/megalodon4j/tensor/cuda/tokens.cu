@@ -3,14 +3,14 @@
 #define IGNORE_INDEX -100
 
 // y (rows, columns)
-KERNEL embedding(const int* ids, const float* table, float scale, float* y, int n, int columns) {
+extern "C" __global__ void embedding(const int* ids, const float* table, float scale, float* y, int n, int columns) {
     EACH(i, n) {
         y[i] = table[ids[i / columns] * columns + i % columns] * scale;
     }
 }
 
 // A token's first row adds all its rows up, in their order. Grid: rows, columns / 128.
-KERNEL embeddingGrad(
+extern "C" __global__ void embeddingGrad(
     const float* dy, const int* ids, int padding, float scale, float* dtable, int rows, int columns) {
     int first = blockIdx.x, id = ids[first], column = blockIdx.y * blockDim.x + threadIdx.x;
     if (id == padding || column >= columns) {
@@ -31,7 +31,7 @@ KERNEL embeddingGrad(
 }
 
 // A warp a row: loss = ln Σ eˣ − x_label, d = (eˣ / Σ eˣ − onehot(label)) · scale; d may be x, or null.
-KERNEL crossEntropy(
+extern "C" __global__ void crossEntropy(
     const float* x, const int* labels, float scale, float* losses, float* d, int rows, int columns) {
     int row = WARP_OF_GRID;
     if (row >= rows) {
