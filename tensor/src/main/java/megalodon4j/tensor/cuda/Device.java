@@ -152,9 +152,13 @@ final class Device implements AutoCloseable {
     @Override
     public void close() {
         if (!releases.isEmpty()) {
-            enter();
-            freeAll();
-            releaseAll();
+            try {
+                enter();
+                freeAll();
+                driver.streamSynchronize.call(stream);
+            } finally {
+                releaseAll();
+            }
         }
     }
 
