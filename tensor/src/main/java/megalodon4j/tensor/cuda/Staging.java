@@ -21,9 +21,10 @@ final class Staging {
     Staging(Driver driver, long stream, Out out) {
         this.driver = driver;
         this.stream = stream;
-        driver.allocateHost.call(out.address(), (long) SLOTS * SLOT_BYTES, 0);
+        // One more for what comes back: uploads that are still waiting keep their slots.
+        driver.allocateHost.call(out.address(), (long) (SLOTS + 1) * SLOT_BYTES, 0);
         address = out.pointer();
-        memory = Memory.at(address, (long) SLOTS * SLOT_BYTES);
+        memory = Memory.at(address, (long) (SLOTS + 1) * SLOT_BYTES);
         for (int i = 0; i < SLOTS; i++) {
             driver.eventCreate.call(out.address(), Driver.EVENT_DISABLE_TIMING);
             events[i] = out.pointer();
@@ -45,11 +46,12 @@ final class Staging {
 
     /** Waits for all work and copies from the device. */
     void download(long from, MemorySegment to) {
-        for (long done = 0; done < to.byteSize(); done += memory.byteSize()) {
-            long bytes = Math.min(memory.byteSize(), to.byteSize() - done);
-            driver.copyToHost.call(address, from + done, bytes, stream);
+        long offset = (long) SLOTS * SLOT_BYTES;
+        for (long done = 0; done < to.byteSize(); done += SLOT_BYTES) {
+            long bytes = Math.min(SLOT_BYTES, to.byteSize() - done);
+            driver.copyToHost.call(address + offset, from + done, bytes, stream);
             driver.streamSynchronize.call(stream);
-            MemorySegment.copy(memory, 0, to, done, bytes);
+            MemorySegment.copy(memory, offset, to, done, bytes);
         }
     }
 
