@@ -3,6 +3,7 @@ package megalodon4j.tensor.cuda;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.Precision;
@@ -112,8 +113,8 @@ class RepeatedWorkTest {
 
     /** The collector must not take what a recording still reads. */
     @Test
-    void memoryOfARecordingStaysReachable() {
-        var held = new Tensor[] {TestTensors.tensor(backend, 1, 100)};
+    void memoryOfARecordingStaysReachable() throws InterruptedException {
+        var held = new Tensor[] {TestTensors.tensor(backend, 1, 100), TestTensors.tensor(backend, 1, 5000)};
         var sum = backend.tensor(100);
         var work = backend.repeated(() -> {
             if (held[0] != null) {
@@ -124,9 +125,14 @@ class RepeatedWorkTest {
             work.run();
         }
         var three = sum.toArray();
-        held[0] = null;
-        System.gc();
-        backend.tensor(100).set(new float[100]); // would take the memory
+        long bytes = backend.device().allocatedBytes();
+        java.util.Arrays.fill(held, null);
+        for (int wait = 0; wait < 500 && backend.device().allocatedBytes() >= bytes; wait++) {
+            System.gc();
+            Thread.sleep(10);
+            backend.tensor(1); // looks for what is unreachable
+        }
+        assertTrue(backend.device().allocatedBytes() < bytes, "the other tensor is freed");
         work.run();
         var four = sum.toArray();
         for (int i = 0; i < 100; i++) {
