@@ -33,6 +33,7 @@ struct CUevent_st : Counted {
 };
 struct CUmod_st : Counted {
     void* library;
+    std::shared_ptr<int> uses = std::make_shared<int>(); // shared with the work that runs its kernels
     std::map<std::string, std::unique_ptr<CUfunc_st>> functions;
     ~CUmod_st() { dlclose(library); }
 };
@@ -90,6 +91,15 @@ void fail(const char* format, ...) {
     fprintf(stderr, "\n");
     va_end(values);
     failed = true;
+}
+
+// What becomes of a context that has failed, and of all in it, when nobody retains it any more.
+static void forgetAll() {
+    failed = false;
+    outstanding = 0;
+    memory.clear();
+    pinned.clear();
+    streams.clear();
 }
 
 bool anyCapture() {
@@ -308,14 +318,14 @@ CUresult cuDeviceTotalMem_v2(size_t* bytes, CUdevice device) {
 CUresult cuDevicePrimaryCtxRetain(CUcontext* out, CUdevice device) {
     REQUIRE(initialised, CUDA_ERROR_NOT_INITIALIZED);
     REQUIRE(device == 0, CUDA_ERROR_INVALID_DEVICE);
-    if (retained++ == 0) failed = false;
+    retained++;
     *out = &primary;
     return CUDA_SUCCESS;
 }
 
 CUresult cuDevicePrimaryCtxRelease_v2(CUdevice device) {
     REQUIRE(retained > 0, CUDA_ERROR_INVALID_CONTEXT);
-    retained--;
+    if (--retained == 0 && failed) forgetAll();
     return CUDA_SUCCESS;
 }
 
@@ -448,10 +458,9 @@ CUresult cuModuleLoadDataEx(CUmodule* module, const void* image, unsigned count,
     return CUDA_SUCCESS;
 }
 
-// On a real device the kernels that are still to run would fail, or worse.
 CUresult cuModuleUnload(CUmodule module) {
     READY();
-    REQUIRE(std::all_of(streams.begin(), streams.end(), [](CUstream s) { return s->queue.empty(); }), CUDA_ERROR_INVALID_HANDLE);
+    REQUIRE(module->uses.use_count() == 1 + (long) module->functions.size(), CUDA_ERROR_INVALID_HANDLE); // kernels are still to run
     delete module;
     return CUDA_SUCCESS;
 }
@@ -461,7 +470,7 @@ CUresult cuModuleGetFunction(CUfunction* function, CUmodule module, const char* 
     auto describe = (SimulatedKernel(*)()) dlsym(module->library, ("simulated_" + std::string(name)).c_str());
     REQUIRE(describe, CUDA_ERROR_NOT_FOUND);
     auto& [key, known] = *module->functions.try_emplace(name).first;
-    if (!known) known.reset(new CUfunc_st{key.c_str(), describe()});
+    if (!known) known.reset(new CUfunc_st{key.c_str(), describe(), module->uses});
     *function = known.get();
     return CUDA_SUCCESS;
 }
@@ -487,7 +496,7 @@ CUresult cuLaunchKernel(CUfunction function, unsigned gridX, unsigned gridY, uns
         memcpy(&values->back(), parameters[i], function->kernel.sizes[i]);
     }
     REQUIRE(!parameters[function->kernel.parameters], CUDA_ERROR_INVALID_VALUE); // the caller ends its list with a null
-    stream->add([=] {
+    stream->add([=, uses = function->uses] {
         std::vector<void*> pointers;
         for (auto& value : *values) pointers.push_back(&value);
         runGrid(*function, {gridX, gridY, gridZ}, {blockX, blockY, blockZ}, (int) sharedBytes, pointers.data());

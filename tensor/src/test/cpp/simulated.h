@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <functional>
+#include <memory>
 #include <vector>
 
 // Every handle that is given out counts until it is given back: what is left at the end has leaked.
@@ -30,6 +31,7 @@ struct CUstream_st : Counted {
 struct CUfunc_st {
     const char* name;
     SimulatedKernel kernel;
+    std::shared_ptr<int> uses; // of its module
     int dynamicSharedLimit = 48 << 10;
 };
 
