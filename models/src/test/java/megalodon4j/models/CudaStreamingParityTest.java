@@ -1,13 +1,11 @@
 package megalodon4j.models;
 
 import megalodon4j.tensor.Backend;
-import megalodon4j.tensor.Precision;
-import megalodon4j.tensor.cuda.SimulatedDevice;
+import megalodon4j.tensor.cuda.TestDevice;
 
-/** On the simulated device. */
 class CudaStreamingParityTest extends StreamingParityContract {
     @Override
     Backend device() {
-        return Backend.cuda(0, SimulatedDevice.home(), Precision.FP32);
+        return TestDevice.open();
     }
 }

@@ -9,12 +9,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import megalodon4j.tensor.cuda.SimulatedDevice;
+import megalodon4j.tensor.cuda.TestDevice;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Commands with {@code --device cuda}, on the simulated device, do what they do on the CPU. */
+/** Commands with {@code --device cuda} do what they do on the CPU. */
 class CudaCommandsTest {
     private static final int STEPS = 20;
     private static final double TOLERANCE = 1e-3;
@@ -49,7 +49,9 @@ class CudaCommandsTest {
     }
 
     private static Object[] cuda(Object... more) {
-        return concat(new Object[] {"--device", "cuda", "--cuda-home", SimulatedDevice.home()}, more);
+        var home = TestDevice.home();
+        var device = concat(new Object[] {"--device", "cuda"}, more);
+        return home == null ? device : concat(device, "--cuda-home", home);
     }
 
     private void train(String run, String model, int steps, Object... more) {
