@@ -87,8 +87,8 @@ final class GenerateCommand extends Subcommand {
             throw Failure.usage("--max-new-tokens: %d; allowed: 0 and more", count);
         }
         var bytes = prompt(config);
-        try (var backend = device.open();
-                var stop = Stop.onSignal()) {
+        try (var stop = Stop.onSignal();
+                var backend = device.open(device.precision(config.precision()))) {
             return generate(
                     source.load(config, backend), bytes, count, sampling, seed == null ? config.seed() : seed, stop);
         }

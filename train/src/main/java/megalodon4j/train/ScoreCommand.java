@@ -50,8 +50,8 @@ final class ScoreCommand extends Subcommand {
             throw Failure.usage("--data: %s: %d bytes; at least %d are needed", data, bytes.length, shortest);
         }
         Corpus.requireTokens("--data: " + data, bytes, config.model().numTokens());
-        try (var backend = device.open();
-                var stop = Stop.onSignal()) {
+        try (var stop = Stop.onSignal();
+                var backend = device.open(device.precision(config.precision()))) {
             score(source.load(config, backend), bytes, length, stop);
             return 0;
         } catch (Stop.Requested e) {

@@ -3,7 +3,6 @@ package megalodon4j.tensor.cuda;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.CudaException;
 import megalodon4j.tensor.Precision;
@@ -17,7 +16,6 @@ import megalodon4j.tensor.Tensor;
  */
 public final class CudaBackend extends Backend {
     private final Device device;
-    private final Precision precision;
     private final Allocations allocations;
     private final Launcher launcher;
     private final List<Recording> recordings = new ArrayList<>();
@@ -39,7 +37,6 @@ public final class CudaBackend extends Backend {
      */
     public CudaBackend(int ordinal, Path home, Precision precision) {
         device = Device.open(ordinal, home);
-        this.precision = precision;
         allocations = new Allocations(device);
         launcher = new Launcher(device, this);
         elementwise = new Elementwise(launcher);
@@ -56,7 +53,7 @@ public final class CudaBackend extends Backend {
 
     @Override
     public String describe() {
-        return "cuda (" + device.name() + ", " + precision.name().toLowerCase(Locale.ROOT) + ")";
+        return "cuda (" + device.name() + ")";
     }
 
     /** The device, for tests. */
@@ -369,8 +366,7 @@ public final class CudaBackend extends Backend {
             emaFft.backward(
                     dy, x, mask, coefficients, omega, dx, dcoefficients, domega, addX, addCoefficients, addOmega);
         } else {
-            ema.backward(
-                    dy, x, mask, coefficients, omega, dx, dcoefficients, domega, addX, addCoefficients, addOmega);
+            ema.backward(dy, x, mask, coefficients, omega, dx, dcoefficients, domega, addX, addCoefficients, addOmega);
         }
     }
 

@@ -17,6 +17,9 @@ import megalodon4j.tensor.cuda.Products.Operand;
  * <p>Every call makes the context current on its thread and checks the return code. One thread at a time, except {@link #free}.
  */
 final class Device implements AutoCloseable {
+    /** Major compute capability. */
+    static final int LEAST_CAPABILITY = 8;
+
     /** What cuBLAS wants on the larger GPUs. */
     private static final long WORKSPACE_BYTES = 32 << 20;
 
@@ -57,9 +60,8 @@ final class Device implements AutoCloseable {
         try {
             driver.init.call(0);
             handle = find();
-            name = readName();
-            capability =
-                    new int[] {attribute(Driver.COMPUTE_CAPABILITY_MAJOR), attribute(Driver.COMPUTE_CAPABILITY_MINOR)};
+            name = driver.name(handle);
+            capability = driver.capability(handle);
             requireCapability();
             context = retainContext();
             enter();
@@ -100,21 +102,11 @@ final class Device implements AutoCloseable {
         return out.integer();
     }
 
-    private String readName() {
-        var text = arena.allocate(256);
-        driver.deviceGetName.call(text.address(), text.byteSize(), handle);
-        return text.getString(0);
-    }
-
-    private int attribute(int which) {
-        driver.deviceGetAttribute.call(out.address(), which, handle);
-        return out.integer();
-    }
-
     private void requireCapability() {
-        if (capability[0] < 8) {
+        if (capability[0] < LEAST_CAPABILITY) {
             throw new CudaException("CUDA: device " + ordinal + " (" + name + ") has compute capability "
-                    + capability[0] + "." + capability[1] + "; needed: 8.0 or more");
+                    + capability[0] + "." + capability[1] + "; needed: " + LEAST_CAPABILITY
+                    + ".0 or more");
         }
     }
 
@@ -209,7 +201,15 @@ final class Device implements AutoCloseable {
         requireNoCapture("allocate memory");
         enter();
         freeAll();
-        driver.allocate.call(out.address(), bytes, stream);
+        int status = driver.allocate.status(out.address(), bytes, stream);
+        if (status != 0) {
+            throw driver.failure(
+                    "%,d bytes, with %,d in use already, could not be allocated: %s%s",
+                    bytes,
+                    allocatedBytes,
+                    driver.explain(status),
+                    status == Driver.OUT_OF_MEMORY ? "; a smaller micro_batch needs less" : "");
+        }
         long pointer = out.pointer();
         allocations.put(pointer, bytes);
         allocatedBytes += bytes;

@@ -5,6 +5,7 @@ import java.lang.foreign.ValueLayout;
 
 /** libcuda, the driver API: what of it is used. The suffixes choose the 64-bit versions of the functions. */
 final class Driver extends Library {
+    static final int OUT_OF_MEMORY = 2;
     static final int COMPUTE_CAPABILITY_MAJOR = 75;
     static final int COMPUTE_CAPABILITY_MINOR = 76;
     static final int POOL_RELEASE_THRESHOLD = 4;
@@ -70,6 +71,26 @@ final class Driver extends Library {
             var version = arena.allocate(ValueLayout.JAVA_INT);
             driverGetVersion.call(version.address());
             return version.get(ValueLayout.JAVA_INT, 0);
+        }
+    }
+
+    /** As the driver calls a device. */
+    String name(int device) {
+        try (var arena = Arena.ofConfined()) {
+            var text = arena.allocate(256);
+            deviceGetName.call(text.address(), text.byteSize(), device);
+            return text.getString(0);
+        }
+    }
+
+    /** Compute capability: major, minor. */
+    int[] capability(int device) {
+        try (var arena = Arena.ofConfined()) {
+            var out = new Out(arena);
+            deviceGetAttribute.call(out.address(), COMPUTE_CAPABILITY_MAJOR, device);
+            int major = out.integer();
+            deviceGetAttribute.call(out.address(), COMPUTE_CAPABILITY_MINOR, device);
+            return new int[] {major, out.integer()};
         }
     }
 

@@ -208,8 +208,24 @@ class DeviceTest {
                     precision, transposeA, transposeB, m, n, k, 2, upload(a), lda, upload(b), ldb, beta, result, ldc);
         } else {
             device.gemmBatched(
-                    precision, transposeA, transposeB, m, n, k, 2, upload(a), lda, strideA, upload(b), ldb, strideB,
-                    beta, result, ldc, strideC, batch);
+                    precision,
+                    transposeA,
+                    transposeB,
+                    m,
+                    n,
+                    k,
+                    2,
+                    upload(a),
+                    lda,
+                    strideA,
+                    upload(b),
+                    ldb,
+                    strideB,
+                    beta,
+                    result,
+                    ldc,
+                    strideC,
+                    batch);
         }
         var actual = download(result, c.length);
         for (int i = 0; i < batch * m * n; i++) {
@@ -311,8 +327,7 @@ class DeviceTest {
         refused("download", () -> download(x, 2));
         refused("wait", device::synchronize);
         refused("load the kernel probe.scale", () -> scale(x, 2, 2));
-        refused("working memory", () -> device.gemm(
-                Precision.BF16, false, false, 1, 1, 1, 1, x, 1, x, 1, 0, x, 1));
+        refused("working memory", () -> device.gemm(Precision.BF16, false, false, 1, 1, 1, 1, x, 1, x, 1, 0, x, 1));
         assertArrayEquals(new float[] {1, 2}, download(x, 2));
     }
 
@@ -325,10 +340,12 @@ class DeviceTest {
     void afterFailedWorkTheDeviceGoesOn() {
         long x = upload(1, 2);
         scale(x, 2, 2);
-        assertThrows(ArithmeticException.class, () -> device.capture(() -> {
-            scale(x, 10, 2);
-            throw new ArithmeticException();
-        }));
+        assertThrows(
+                ArithmeticException.class,
+                () -> device.capture(() -> {
+                    scale(x, 10, 2);
+                    throw new ArithmeticException();
+                }));
         scale(x, 2, 2);
         assertArrayEquals(new float[] {4, 8}, download(x, 2));
     }
@@ -340,7 +357,12 @@ class DeviceTest {
         long x = upload(random(12));
         long y = allocate(20);
         device.counters().reset();
-        device.kernel("probe.scale", 1, 1, 32, 0).ptr(x).f32(1).i32(12).traffic(96).run();
+        device.kernel("probe.scale", 1, 1, 32, 0)
+                .ptr(x)
+                .f32(1)
+                .i32(12)
+                .traffic(96)
+                .run();
         device.gemm(Precision.FP32, false, false, 2, 4, 3, 1, x, 3, x, 4, 1, y, 4);
         device.gemmBatched(Precision.TF32, false, false, 1, 2, 3, 1, x, 3, 3, x, 2, 0, 0, y, 2, 2, 2);
         device.fftForward(6, 2, x, y);
@@ -357,8 +379,13 @@ class DeviceTest {
 
     @Test
     void errorsNameCallCodeAndArguments() {
-        failure(() -> device.allocate(0), "cuMemAllocAsync(0x", ", 0, 0x", "CUDA_ERROR_INVALID_VALUE (");
-        failure(() -> device.allocate(1L << 50), "1125899906842624", "CUDA_ERROR_OUT_OF_MEMORY");
+        failure(() -> device.fill(64, 1, 3), "cuMemsetD32Async(0x40, 1, 3, 0x", "CUDA_ERROR_INVALID_VALUE (");
+        failure(() -> device.allocate(0), "0 bytes", "CUDA_ERROR_INVALID_VALUE");
+        failure(
+                () -> device.allocate(1L << 50),
+                "1,125,899,906,842,624 bytes, with 0 in use",
+                "CUDA_ERROR_OUT_OF_MEMORY",
+                "smaller micro_batch");
         failure(
                 () -> device.kernel("probe.writeShared", 1, 2, 2048, 8).i32(0).run(),
                 "kernel probe.writeShared in 1 × 2 blocks of 2048 threads with 8 bytes",

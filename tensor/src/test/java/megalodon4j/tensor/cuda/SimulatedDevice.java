@@ -101,7 +101,8 @@ public final class SimulatedDevice {
 
     private static Path build(Path sources) throws IOException {
         var version = Long.toHexString(checksum(sources));
-        var built = sources.resolve("../../../target/simulated-cuda").normalize().resolve(version);
+        var built =
+                sources.resolve("../../../target/simulated-cuda").normalize().resolve(version);
         if (!Files.isDirectory(built)) {
             requireCompiler();
             Files.createDirectories(built.getParent());
@@ -133,7 +134,9 @@ public final class SimulatedDevice {
 
     private static List<Path> files(Path folder, String suffix) throws IOException {
         try (var list = Files.list(folder)) {
-            return list.filter(file -> file.toString().endsWith(suffix)).sorted().toList();
+            return list.filter(file -> file.toString().endsWith(suffix))
+                    .sorted()
+                    .toList();
         }
     }
 
