@@ -109,8 +109,15 @@ class CudaCommandsTest {
 
     private void assertSameText(String prompt) {
         Object[] command = {
-            "generate", "--ckpt", folder.resolve("cpu/checkpoint_final"), "--prompt", prompt, "--temperature", 0,
-            "--max-new-tokens", 80
+            "generate",
+            "--ckpt",
+            folder.resolve("cpu/checkpoint_final"),
+            "--prompt",
+            prompt,
+            "--temperature",
+            0,
+            "--max-new-tokens",
+            80
         };
         assertEquals(succeed(command).out(), succeed(concat(command, cuda())).out());
     }
