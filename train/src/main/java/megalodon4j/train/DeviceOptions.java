@@ -45,8 +45,7 @@ final class DeviceOptions {
     /** @param folder nullable */
     static void requireFolder(String option, Path folder) {
         if (folder != null && !Files.isDirectory(folder)) {
-            throw Failure.usage(
-                    "%s: %s: %s", option, folder, Files.exists(folder) ? "not a folder" : "no such folder");
+            throw Failure.usage("%s: %s: %s", option, folder, Files.exists(folder) ? "not a folder" : "no such folder");
         }
     }
 

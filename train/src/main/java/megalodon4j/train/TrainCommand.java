@@ -156,8 +156,7 @@ final class TrainCommand extends Subcommand {
 
     // --- the run ----------------------------------------------------------------------------------------------------
 
-    private void describe(
-            RunConfig config, Precision precision, Corpus corpus, LanguageModel model, RunFolder folder) {
+    private void describe(RunConfig config, Precision precision, Corpus corpus, LanguageModel model, RunFolder folder) {
         var training = config.training();
         say(
                 "model    %s, %,d parameters",

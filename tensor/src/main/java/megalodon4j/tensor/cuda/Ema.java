@@ -97,7 +97,9 @@ final class Ema {
             boolean addX,
             boolean addCoefficients,
             boolean addOmega) {
-        int batch = x.shape().size(0), channels = x.columns(), states = c.shape().size(1);
+        int batch = x.shape().size(0),
+                channels = x.columns(),
+                states = c.shape().size(1);
         int kept = Math.multiplyExact(x.elements(), 2 * states);
         try (var scope = launcher.scope()) {
             long history = launcher.floats(scope, kept), partial = launcher.floats(scope, batch * c.elements());

@@ -137,7 +137,9 @@ final class EmaFft {
     }
 
     private void kernelGrad(long dkernel, Tensor x, Tensor c, Tensor dc, boolean add) {
-        int channels = x.columns(), length = x.shape().size(1), states = c.shape().size(1);
+        int channels = x.columns(),
+                length = x.shape().size(1),
+                states = c.shape().size(1);
         launcher.warps("emafft.kernelGrad", (long) channels * states, (long) channels * states * length)
                 .ptr(dkernel)
                 .ptr(launcher.at(c))

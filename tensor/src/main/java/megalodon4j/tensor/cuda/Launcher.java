@@ -94,8 +94,7 @@ final class Launcher {
     }
 
     /** to (columns) (+)= Σ over rows of the terms of a kernel that calls {@code columnSums}. */
-    void columnSums(
-            String name, int rows, int columns, long floatsMoved, Tensor to, boolean add, ColumnTerms terms) {
+    void columnSums(String name, int rows, int columns, long floatsMoved, Tensor to, boolean add, ColumnTerms terms) {
         int strips = (int) Math.max(1, blocks(rows, STRIP_ROWS));
         try (var scope = scope()) {
             long partial = floats(scope, Math.multiplyExact(strips, columns));

@@ -26,7 +26,8 @@ public final class Survey {
     }
 
     private static String problem(List<Gpu> gpus) {
-        boolean supported = gpus.stream().anyMatch(gpu -> Integer.parseInt(gpu.capability().split("\\.")[0]) >= Device.LEAST_CAPABILITY);
+        boolean supported = gpus.stream()
+                .anyMatch(gpu -> Integer.parseInt(gpu.capability().split("\\.")[0]) >= Device.LEAST_CAPABILITY);
         return supported ? null : "no GPU of compute capability " + Device.LEAST_CAPABILITY + ".0 or more";
     }
 

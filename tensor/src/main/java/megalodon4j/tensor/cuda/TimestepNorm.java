@@ -118,15 +118,7 @@ final class TimestepNorm {
 
     /** shares (B, L, G): what each feature of a group gets from the statistics. */
     private void shares(
-            Tensor dy,
-            Tensor x,
-            Tensor mask,
-            Tensor w,
-            int groups,
-            float eps,
-            Tensor mean,
-            Tensor rstd,
-            long shares) {
+            Tensor dy, Tensor x, Tensor mask, Tensor w, int groups, float eps, Tensor mean, Tensor rstd, long shares) {
         int batch = x.shape().size(0), length = x.shape().size(1), width = x.columns() / groups;
         try (var scope = launcher.scope()) {
             long deviations = launcher.floats(scope, mean.elements()), means = launcher.floats(scope, mean.elements());

@@ -15,6 +15,8 @@
 // The warp's number in the grid, and the thread's in the warp.
 #define WARP_OF_GRID int((blockIdx.x * blockDim.x + threadIdx.x) / 32)
 #define LANE int(threadIdx.x % 32)
+// The bits of lanes 0 … LANE.
+#define LANES_SO_FAR ((2u << LANE) - 1)
 
 inline __device__ void put(float& to, float value, int add) {
     to = add ? to + value : value;

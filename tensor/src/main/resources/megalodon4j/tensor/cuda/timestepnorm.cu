@@ -22,6 +22,11 @@ extern "C" __global__ void groupMeans(const float* x, float* means, int n, int w
     }
 }
 
+// Of so many tokens; that of the state if there are none.
+inline __device__ double variance(double m2, double count, double before) {
+    return count > 0 ? fmax(m2 / count, FLOOR) : before;
+}
+
 // Replaces the group's means g_t in mean by the running ones, and gives rstd; state (batch, 1 + 2 groups), nullable.
 extern "C" __global__ void scan(
     const float* mask, float* mean, float* rstd, float* state, int batch, int length, int groups, float eps) {
@@ -31,30 +36,29 @@ extern "C" __global__ void scan(
     }
     state = state ? state + sequence * (1 + 2 * groups) : nullptr;
     const double mean0 = state ? state[1 + group] : 0, var0 = state ? state[1 + groups + group] : 1;
-    double count = state ? state[0] : 0, sum = mean0 * count, m2 = var0 * fmax(count, 1.0), last = mean0, var = var0;
+    double count = state ? state[0] : 0, sum = mean0 * count, m2 = var0 * fmax(count, 1.0), last = mean0;
     for (int from = 0; from < length; from += 32) {
         int t = from + LANE, token = sequence * length + t, at = token * groups + group;
         bool valid = t < length && isValid(mask, token);
         double g = valid ? mean[at] : 0;
-        double c = count + warpPrefixSum(valid), s = sum + warpPrefixSum(g);
+        unsigned valids = __ballot_sync(ALL_LANES, valid);
+        double c = count + __popc(valids & LANES_SO_FAR), s = sum + warpPrefixSum(g);
         double mu = c > 0 ? s / c : mean0;
         double before = __shfl_up_sync(ALL_LANES, mu, 1);
         before = LANE == 0 ? last : before;
         double m = m2 + warpPrefixSum(valid ? (g - before) * (g - mu) : 0);
-        var = c > 0 ? fmax(m / c, FLOOR) : var0;
         if (t < length) {
             mean[at] = (float) mu;
-            rstd[at] = (float) (1 / sqrt(var + eps));
+            rstd[at] = (float) (1 / sqrt(variance(m, c, var0) + eps));
         }
-        count = __shfl_sync(ALL_LANES, c, 31);
+        count += __popc(valids);
         sum = __shfl_sync(ALL_LANES, s, 31);
         m2 = __shfl_sync(ALL_LANES, m, 31);
         last = __shfl_sync(ALL_LANES, mu, 31);
-        var = __shfl_sync(ALL_LANES, var, 31);
     }
     if (state && LANE == 0) {
         state[1 + group] = (float) last;
-        state[1 + groups + group] = (float) var;
+        state[1 + groups + group] = (float) variance(m2, count, var0);
     }
 }
 
@@ -119,7 +123,8 @@ extern "C" __global__ void scanGrad(
     for (int from = 0; from < length; from += 32) {
         int t = length - 1 - from - LANE, token = sequence * length + t, at = token * groups + group;
         bool valid = t >= 0 && isValid(mask, token);
-        double later = warpPrefixSum(valid), c = count - later + valid, a = 0, b = 0;
+        unsigned votes = __ballot_sync(ALL_LANES, valid);
+        double c = count - __popc(votes & LANES_SO_FAR) + valid, a = 0, b = 0;
         if (t >= 0 && c > 0) {
             double r = rstd[at], dvar = rstd[at] < atFloor ? -0.5 * r * r * r * deviations[at] : 0;
             a = (-r * sums[at] - 2 * dvar * mean[at]) / c;
@@ -130,7 +135,7 @@ extern "C" __global__ void scanGrad(
         if (t >= 0) {
             sums[at] = valid ? (float) ((a + b * means[at]) / width) : 0;
         }
-        count -= __shfl_sync(ALL_LANES, later, 31);
+        count -= __popc(votes);
         level = __shfl_sync(ALL_LANES, a, 31);
         slope = __shfl_sync(ALL_LANES, b, 31);
     }

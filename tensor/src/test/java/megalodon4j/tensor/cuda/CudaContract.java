@@ -1,10 +1,7 @@
 package megalodon4j.tensor.cuda;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
-
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.BackendContract;
-import megalodon4j.tensor.Precision;
 import megalodon4j.tensor.cuda.SimulatedDevice.Order;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -21,12 +18,12 @@ abstract class CudaContract extends BackendContract {
 
     @BeforeAll
     void open() {
-        backend = new CudaBackend(0, SimulatedDevice.home(), Precision.FP32);
+        backend = TestDevice.open();
     }
 
     @BeforeEach
     void setOrder() {
-        SimulatedDevice.order(order);
+        TestDevice.order(order);
     }
 
     @Override
@@ -36,8 +33,7 @@ abstract class CudaContract extends BackendContract {
 
     @AfterAll
     void close() {
-        backend.close();
-        assertEquals(0, SimulatedDevice.outstanding(), "what the device gave out and did not get back");
-        SimulatedDevice.order(Order.FORWARD);
+        TestDevice.close(backend);
+        TestDevice.order(Order.FORWARD);
     }
 }

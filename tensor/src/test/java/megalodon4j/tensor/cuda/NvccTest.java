@@ -27,8 +27,7 @@ class NvccTest {
     private Path folder;
 
     static Stream<String> sources() throws Exception {
-        var resources =
-                Path.of(Kernels.class.getResource("common.cuh").toURI()).getParent();
+        var resources = Path.of(Kernels.class.getResource("common.cuh").toURI()).getParent();
         try (var files = Files.list(resources)) {
             return files
                     .map(file -> file.getFileName().toString())

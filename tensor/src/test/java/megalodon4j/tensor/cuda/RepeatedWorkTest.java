@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import megalodon4j.tensor.Backend;
-import megalodon4j.tensor.Precision;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.TestTensors;
 import org.junit.jupiter.api.AfterEach;
@@ -21,14 +20,12 @@ class RepeatedWorkTest {
 
     @BeforeEach
     void open() {
-        backend = new CudaBackend(0, SimulatedDevice.home(), Precision.FP32);
+        backend = TestDevice.open();
     }
 
     @AfterEach
     void close() {
-        assertEquals(0, backend.outstanding());
-        backend.close();
-        assertEquals(0, SimulatedDevice.outstanding());
+        TestDevice.close(backend);
     }
 
     /** A look-up and a product forward and backward, with what comes from the host, pooled memory and accumulation. */
