@@ -50,6 +50,7 @@ struct Freed {
 
 static bool initialised = false;
 static int capability = 90;
+static bool dry = false;
 static long long outstanding = 0;
 static int retained = 0;
 static bool failed = false;
@@ -66,6 +67,8 @@ Counted::Counted() { outstanding++; }
 Counted::~Counted() { outstanding--; }
 
 extern "C" void simulatedCapability(int value) { capability = value; }
+
+extern "C" void simulatedDry(int value) { dry = value; }
 
 extern "C" long long simulatedOutstanding() { return outstanding + retained + memory.size() + pinned.size(); }
 
@@ -149,6 +152,10 @@ static void quarantineIn(char* block, size_t bytes) {
         if (!intact(oldest.memory, oldest.bytes, FREED)) fail("%zu bytes were written after they had been freed", oldest.bytes);
         free(oldest.memory - GUARD_BYTES);
     }
+}
+
+void CUstream_st::compute(Work work) {
+    if (!dry) add(std::move(work));
 }
 
 void CUstream_st::run() {
@@ -496,7 +503,7 @@ CUresult cuLaunchKernel(CUfunction function, unsigned gridX, unsigned gridY, uns
         memcpy(&values->back(), parameters[i], function->kernel.sizes[i]);
     }
     REQUIRE(!parameters[function->kernel.parameters], CUDA_ERROR_INVALID_VALUE); // the caller ends its list with a null
-    stream->add([=, uses = function->uses] {
+    stream->compute([=, uses = function->uses] {
         std::vector<void*> pointers;
         for (auto& value : *values) pointers.push_back(&value);
         runGrid(*function, {gridX, gridY, gridZ}, {blockX, blockY, blockZ}, (int) sharedBytes, pointers.data());

@@ -92,7 +92,7 @@ cublasStatus_t cublasGetProperty(libraryPropertyType type, int* value) {
 }
 
 const char* cublasGetStatusString(cublasStatus_t status) {
-    return status == CUBLAS_STATUS_INVALID_VALUE ? "CUBLAS_STATUS_INVALID_VALUE" : "CUBLAS_STATUS";
+    return status == CUBLAS_STATUS_SUCCESS ? "success" : "simulated";
 }
 
 cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation_t transA, cublasOperation_t transB, int m, int n,
@@ -115,7 +115,7 @@ cublasStatus_t cublasGemmStridedBatchedEx(cublasHandle_t handle, cublasOperation
         REQUIRE(operand.stride >= operand.rows && operand.inMemory(batch), CUBLAS_STATUS_INVALID_VALUE);
     }
     float alphaValue = *(float*) alpha, betaValue = *(float*) beta;
-    handle->stream->add([=] {
+    handle->stream->compute([=] {
         for (int i = 0; i < batch; i++) {
             multiply(m, n, k, alphaValue, left, right, betaValue, (float*) c + i * strideC, ldc, i);
         }
@@ -214,7 +214,7 @@ static cufftResult execute(cufftHandle handle, cufftType type, float* real, floa
     int n = plans[handle].n, batch = plans[handle].batch;
     size_t reals = n, complexes = 2 * (n / 2 + 1);
     REQUIRE(onDevice(real, 4 * batch * reals) && onDevice(complex, 4 * batch * complexes), CUFFT_INVALID_VALUE);
-    plans[handle].stream->add([=] {
+    plans[handle].stream->compute([=] {
         for (int i = 0; i < batch; i++) {
             if (type == CUFFT_R2C) {
                 forward(n, real + i * reals, complex + i * complexes);

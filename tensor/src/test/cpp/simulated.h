@@ -25,6 +25,8 @@ struct CUstream_st : Counted {
     bool invalidated = false;
 
     void add(Work work) { queue.push_back(std::move(work)); }
+    // Work that is left out in a dry run.
+    void compute(Work work);
     void run();
 };
 
@@ -60,6 +62,8 @@ extern "C" {
 void simulatedOrder(int order);
 // Handles, allocations and page-locked memory that have not been given back.
 long long simulatedOutstanding();
+// From now on nothing is computed, if dry: for who wants to see the calls only.
+void simulatedDry(int dry);
 // What the device says it is: 90 for compute capability 9.0.
 void simulatedCapability(int capability);
 }

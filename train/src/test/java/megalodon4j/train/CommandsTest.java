@@ -172,10 +172,6 @@ class CommandsTest {
         var json = json("doctor", "--json");
         assertEquals(Runtime.version().toString(), json.get("jdk").stringValue());
         assertTrue(json.get("sgemm_gflops").get("one_thread").doubleValue() > 0, json::toString);
-        assertFalse(json.get("cuda").get("available").booleanValue());
-        assertEquals(
-                "this build has no CUDA backend yet",
-                json.get("cuda").get("reason").stringValue());
     }
 
     @Test

@@ -43,6 +43,17 @@ final class Blas extends Library {
 
     @Override
     String explain(int status) {
-        return text("cublasGetStatusString", status);
+        var name = switch (status) {
+            case 1 -> "CUBLAS_STATUS_NOT_INITIALIZED";
+            case 3 -> "CUBLAS_STATUS_ALLOC_FAILED";
+            case 7 -> "CUBLAS_STATUS_INVALID_VALUE";
+            case 8 -> "CUBLAS_STATUS_ARCH_MISMATCH";
+            case 11 -> "CUBLAS_STATUS_MAPPING_ERROR";
+            case 13 -> "CUBLAS_STATUS_EXECUTION_FAILED";
+            case 14 -> "CUBLAS_STATUS_INTERNAL_ERROR";
+            case 15 -> "CUBLAS_STATUS_NOT_SUPPORTED";
+            default -> "code " + status;
+        };
+        return name + " (" + text("cublasGetStatusString", status) + ")";
     }
 }

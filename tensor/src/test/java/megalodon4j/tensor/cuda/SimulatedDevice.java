@@ -64,6 +64,11 @@ public final class SimulatedDevice {
         call("simulatedCapability", capability);
     }
 
+    /** Whether kernels, products and transforms are left out from now on: for who wants to see the calls only. */
+    public static void dry(boolean dry) {
+        call("simulatedDry", dry ? 1 : 0);
+    }
+
     /** Handles and allocations of this process that have not been given back. */
     public static long outstanding() {
         var type = FunctionDescriptor.of(ValueLayout.JAVA_LONG);
