@@ -58,8 +58,28 @@ class WorkOfAStepTest {
 
     private static MegalodonConfig megalodon(EmaChoice ema) {
         return new MegalodonConfig(
-                256, 384, 6, 3, 192, 384, 1024, 8, 256, 32, 0, 0, 0, true, false, false, true, null, InitMode.BERT, false,
-                0, ema);
+                256,
+                384,
+                6,
+                3,
+                192,
+                384,
+                1024,
+                8,
+                256,
+                32,
+                0,
+                0,
+                0,
+                true,
+                false,
+                false,
+                true,
+                null,
+                InitMode.BERT,
+                false,
+                0,
+                ema);
     }
 
     private void check(String name, ModelConfig config) throws IOException {
@@ -85,7 +105,8 @@ class WorkOfAStepTest {
 
     private void requireRow(String name) throws IOException {
         var counters = backend.device().counters();
-        long kernels = counters.kernels().values().stream().mapToLong(Long::longValue).sum();
+        long kernels =
+                counters.kernels().values().stream().mapToLong(Long::longValue).sum();
         var row = String.format(
                 Locale.ROOT,
                 "| %s | %d | %d | %d | %d | %.1f | %.2f |",
@@ -96,6 +117,7 @@ class WorkOfAStepTest {
                 counters.copies(),
                 counters.productFlops() * 1e-9,
                 counters.bytes() * 1e-9);
-        assertTrue(Files.readString(TABLE).contains(row), TABLE + " lacks this row:\n" + row + "\n" + counters.kernels());
+        assertTrue(
+                Files.readString(TABLE).contains(row), TABLE + " lacks this row:\n" + row + "\n" + counters.kernels());
     }
 }
