@@ -67,7 +67,7 @@ public abstract class Backend implements AutoCloseable {
 
     /** A blank tensor that lives as long as it is reachable: parameters, optimizer state, caches. */
     public final Tensor tensor(Shape shape) {
-        return new Tensor(this, newStorage(Math.max(1, shape.elements())), 0, shape, true);
+        return new Tensor(this, newStorage(Math.max(1, shape.elements())), shape);
     }
 
     /** {@link #tensor(Shape)} of {@code Shape.of(sizes)}. */

@@ -24,7 +24,7 @@ public final class Scope implements AutoCloseable {
     public Tensor tensor(Shape shape) {
         var storage = backend.take(shape.elements());
         taken.add(storage);
-        return new Tensor(backend, storage, 0, shape, true);
+        return new Tensor(backend, storage, shape);
     }
 
     /** {@link #tensor(Shape)} of {@code Shape.of(sizes)}. */

@@ -24,6 +24,11 @@ public abstract class Storage {
         return this;
     }
 
+    /** Where a tensor that fills the storage begins, in floats. */
+    protected int origin() {
+        return 0;
+    }
+
     /** Gives the memory back to the device. The storage must not be used afterwards. */
     protected void free() {}
 }

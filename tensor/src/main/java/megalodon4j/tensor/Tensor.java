@@ -16,7 +16,12 @@ public final class Tensor {
     private final Shape shape;
     private boolean blank;
 
-    Tensor(Backend backend, Storage storage, int offset, Shape shape, boolean blank) {
+    /** A blank tensor at the beginning of a storage. */
+    Tensor(Backend backend, Storage storage, Shape shape) {
+        this(backend, storage, storage.origin(), shape, true);
+    }
+
+    private Tensor(Backend backend, Storage storage, int offset, Shape shape, boolean blank) {
         this.backend = backend;
         this.storage = storage;
         this.offset = offset;

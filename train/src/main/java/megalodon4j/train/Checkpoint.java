@@ -92,6 +92,23 @@ record Checkpoint(Path folder, State state) {
         return RunConfig.of(ConfigSource.read(folder.resolve(CONFIG)));
     }
 
+    /** What wrote it: the device in words, and the version of Java. */
+    record Versions(String device, String java) {}
+
+    Versions versions() {
+        try {
+            var versions = Json.MAPPER
+                    .readTree(Files.readString(folder.resolve(STATE)))
+                    .required("versions");
+            return new Versions(
+                    versions.required("device").stringValue(),
+                    versions.required("java").stringValue());
+        } catch (IOException | JacksonException e) {
+            throw Failure.usage("%s: %s", folder.resolve(STATE), Failure.reason(e))
+                    .causedBy(e);
+        }
+    }
+
     /** Sets the model's weights and the optimizer to what was saved. */
     void restore(LanguageModel model, Adam adam) {
         load(model, folder.resolve(WEIGHTS));

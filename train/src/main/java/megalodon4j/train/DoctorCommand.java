@@ -16,6 +16,7 @@ import picocli.CommandLine.Option;
 /** {@code megalodon doctor}. */
 @Command(name = "doctor", description = "Says what this machine offers.", sortOptions = false)
 final class DoctorCommand extends Subcommand {
+    private static final String ALIGNMENT = "ObjectAlignmentInBytes";
     private static final String BOUNDS_CHECK = "jdk.incubator.vector.VECTOR_ACCESS_OOB_CHECK";
     private static final String MODULE = "jdk.incubator.vector";
     private static final int N = 1024;
@@ -88,6 +89,11 @@ final class DoctorCommand extends Subcommand {
         return "0".equals(System.getProperty(BOUNDS_CHECK));
     }
 
+    private static boolean objectsAreAligned() {
+        var hotspot = ManagementFactory.getPlatformMXBean(com.sun.management.HotSpotDiagnosticMXBean.class);
+        return hotspot.getVMOption(ALIGNMENT).getValue().equals("64");
+    }
+
     private static boolean moduleIsThere() {
         return ModuleLayer.boot().findModule(MODULE).isPresent();
     }
@@ -99,6 +105,9 @@ final class DoctorCommand extends Subcommand {
         }
         if (!moduleIsThere()) {
             missing.add("--add-modules=" + MODULE);
+        }
+        if (!objectsAreAligned()) {
+            missing.add("-XX:" + ALIGNMENT + "=64");
         }
         return missing;
     }

@@ -41,16 +41,26 @@ final class DurableFiles {
         syncFolder(folder.toAbsolutePath().getParent());
     }
 
-    /** What a folder is to hold. */
+    /** What a file or a folder is to hold. */
     @FunctionalInterface
     interface Contents {
-        void writeTo(Path folder) throws IOException;
+        void writeTo(Path aside) throws IOException;
     }
 
     /** Replaces a file's contents. */
     static void replace(Path file, byte[] contents) throws IOException {
+        writeFile(file, aside -> Files.write(aside, contents));
+    }
+
+    /** Writes a file: under another name, to the disk, then renamed; takes the place of one that is there. */
+    static void writeFile(Path file, Contents contents) throws IOException {
         var aside = file.resolveSibling(ASIDE + file.getFileName());
-        Files.write(aside, contents);
+        try {
+            contents.writeTo(aside);
+        } catch (IOException | RuntimeException e) {
+            Files.deleteIfExists(aside);
+            throw e;
+        }
         sync(aside);
         Files.move(aside, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
         syncFolder(file.toAbsolutePath().getParent());

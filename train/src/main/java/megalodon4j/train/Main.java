@@ -31,6 +31,8 @@ import picocli.CommandLine.Spec;
             ScoreCommand.class,
             SummaryCommand.class,
             ConvertCommand.class,
+            ReportCommand.class,
+            DataCommand.class,
             DoctorCommand.class
         })
 public final class Main implements Runnable {

@@ -32,6 +32,12 @@ record RunFolder(Path path) {
         return path.resolve(CHECKPOINT + "final");
     }
 
+    /** The config of the run, if the folder holds one. */
+    Optional<RunConfig> config() {
+        var file = path.resolve(Checkpoint.CONFIG);
+        return Files.exists(file) ? Optional.of(RunConfig.of(ConfigSource.read(file))) : Optional.empty();
+    }
+
     /** Whether a run was started here. */
     boolean isTaken() {
         return Files.exists(path.resolve(Checkpoint.CONFIG))
@@ -127,9 +133,13 @@ record RunFolder(Path path) {
         DurableFiles.replace(path.resolve(Checkpoint.CONFIG), config.toYaml().getBytes(StandardCharsets.UTF_8));
     }
 
-    void addSample(String text) throws IOException {
+    void add(Sample sample) throws IOException {
         Files.writeString(
-                samples(), text, StandardOpenOption.CREATE, StandardOpenOption.APPEND, StandardOpenOption.SYNC);
+                samples(),
+                sample.toText(),
+                StandardOpenOption.CREATE,
+                StandardOpenOption.APPEND,
+                StandardOpenOption.SYNC);
     }
 
     long samplesBytes() throws IOException {

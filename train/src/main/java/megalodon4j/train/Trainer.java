@@ -190,8 +190,7 @@ final class Trainer {
         var continuation = new Generator(model, options).generate(prompt, random, _ -> {});
         var before = Utf8Stream.printable(Utf8Stream.decode(prompt));
         var after = Utf8Stream.printable(continuation.text());
-        folder.addSample("=== step %d, prompt ===\n%s\n=== step %d, continuation ===\n%s\n\n"
-                .formatted(last, before, last, after));
+        folder.add(new Sample(last, before, after));
         progress.say(String.format(Locale.ROOT, "step %,d: sample, written from ▸ on", last)
                 + ("\n" + tail(before) + "▸" + after.stripTrailing()).replace("\n", "\n  │ "));
     }

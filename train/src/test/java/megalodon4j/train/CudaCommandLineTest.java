@@ -62,7 +62,11 @@ class CudaCommandLineTest {
         var process = start(log, cuda("train", "--config", config, "--set", "num_batches=100000"));
         try {
             awaitSteps(process, log);
-            assertEquals(0, new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start().waitFor());
+            assertEquals(
+                    0,
+                    new ProcessBuilder("kill", "-INT", Long.toString(process.pid()))
+                            .start()
+                            .waitFor());
             assertTrue(process.waitFor(120, TimeUnit.SECONDS), () -> read(log));
             assertEquals(130, process.exitValue(), () -> read(log));
             assertTrue(read(log).contains("stopped  after step"), () -> read(log));
@@ -131,9 +135,14 @@ class CudaCommandLineTest {
     void theDoctorListsWhatThereIs() {
         var outcome = run("doctor", "--cuda-home", SimulatedDevice.home());
         assertEquals(0, outcome.exitCode(), outcome::err);
-        var lines = outcome.out().lines().filter(line -> line.startsWith("CUDA") || line.startsWith("GPU")).toList();
+        var lines = outcome.out()
+                .lines()
+                .filter(line -> line.startsWith("CUDA") || line.startsWith("GPU"))
+                .toList();
         assertEquals(5, lines.size(), outcome::out);
-        assertEquals("CUDA     driver for CUDA 13.0 from " + SimulatedDevice.home().resolve("libcuda.so.1"), lines.getFirst());
+        assertEquals(
+                "CUDA     driver for CUDA 13.0 from " + SimulatedDevice.home().resolve("libcuda.so.1"),
+                lines.getFirst());
         assertEquals("GPU      cuda:0: simulated device, compute capability 9.0, 1,048,576 MB", lines.getLast());
     }
 
@@ -178,7 +187,8 @@ class CudaCommandLineTest {
     /** Starts the command in a JVM of its own; what it says, and the classes that it loads, go to the log. */
     private static Process start(Path log, Object... command) throws IOException {
         var java = Path.of(System.getProperty("java.home"), "bin/java").toString();
-        var all = new ArrayList<>(List.of(java, "--add-modules=jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"));
+        var all = new ArrayList<>(
+                List.of(java, "--add-modules=jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"));
         all.add("-Xlog:class+load=info:stdout:none");
         all.add("-XX:TieredStopAtLevel=1");
         all.add("-Dmegalodon.cuda.cache=" + System.getProperty("megalodon.cuda.cache"));

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import picocli.CommandLine;
 
 /** Models and data so small that a run takes moments. */
 final class Tiny {
@@ -74,16 +75,18 @@ final class Tiny {
     }
 
     static Outcome run(Object... arguments) {
+        return run(Main.commandLine(), arguments);
+    }
+
+    static Outcome run(CommandLine main, Object... arguments) {
         var out = new StringWriter();
         var err = new StringWriter();
         var words = new ArrayList<String>();
         for (var argument : arguments) {
             words.add(String.valueOf(argument));
         }
-        int exitCode = Main.commandLine()
-                .setOut(new PrintWriter(out))
-                .setErr(new PrintWriter(err))
-                .execute(words.toArray(String[]::new));
+        int exitCode =
+                main.setOut(new PrintWriter(out)).setErr(new PrintWriter(err)).execute(words.toArray(String[]::new));
         return new Outcome(exitCode, out.toString(), err.toString());
     }
 

@@ -9,7 +9,12 @@ final class CpuStorage extends Storage {
 
     CpuStorage(int capacity) {
         super(capacity);
-        data = new float[capacity];
+        data = new float[Scratch.ALIGNED + capacity];
+    }
+
+    @Override
+    protected int origin() {
+        return Scratch.ALIGNED;
     }
 
     /** The array that holds a tensor of this backend, from {@link Tensor#offset} on; null for null. */

@@ -20,6 +20,9 @@ final class Matmul {
     /** The most floats of B that are packed at a time. */
     private static final int PACKED = 1 << 20;
 
+    /** Where a worker's packed panels of A begin, behind its working memory for the edge. */
+    private static final int PANELS = Gemm.EDGE + Scratch.ALIGNED;
+
     private final Workers workers;
     private final WorkerScratch scratch;
     private float[] packed = new float[0];
@@ -108,8 +111,10 @@ final class Matmul {
         int panels = Gemm.panels(n, Gemm.NR);
         int kc = blockDepth(k);
         int depthAtOnce = Math.max(1, PACKED / (panels * Gemm.NR) / kc) * kc;
-        int rows = blockRows(m);
-        int rowBlocks = Gemm.panels(m, rows);
+        int tiles = Gemm.panels(m, Gemm.MR);
+        // As many blocks for each worker, and all of them equal but for one tile.
+        int rowBlocks =
+                Math.min(tiles, Gemm.panels(Gemm.panels(tiles, Gemm.MC / Gemm.MR), workers.count()) * workers.count());
         // Too few blocks of rows to share: cut the columns as well.
         int columnBlocks = rowBlocks >= workers.count() ? 1 : Math.min(panels, 2 * workers.count() / rowBlocks + 1);
         int columns = Gemm.panels(panels, columnBlocks) * Gemm.NR;
@@ -119,8 +124,9 @@ final class Matmul {
             packB(transposeB, n, k0, k1, kc, b, bo, ldb);
             var pb = packed;
             workers.run(rowBlocks * Gemm.panels(n, columns), (item, worker) -> {
-                int i = item % rowBlocks * rows, j = item / rowBlocks * columns;
-                int height = Math.min(rows, m - i), width = Math.min(columns, n - j);
+                int block = item % rowBlocks, j = item / rowBlocks * columns;
+                int i = firstRow(block, rowBlocks, tiles);
+                int height = Math.min(m, firstRow(block + 1, rowBlocks, tiles)) - i, width = Math.min(columns, n - j);
                 if (k0 == 0 && startsFromC && !add) {
                     start(
                             height,
@@ -133,18 +139,18 @@ final class Matmul {
                             residual,
                             residualAt + i * ldc + j);
                 }
-                var pa = scratch.of(worker, Gemm.EDGE + Gemm.MC * Gemm.KC + Pack.SLACK);
+                var pa = scratch.of(worker, PANELS + Gemm.MC * Gemm.KC + Pack.SLACK);
                 for (int p = k0; p < k1; p += kc) {
                     int depth = Math.min(kc, k1 - p);
                     int at = transposeA ? ao + p * lda + i : ao + i * lda + p;
-                    Gemm.packA(transposeA, a, at, lda, height, depth, pa, Gemm.EDGE);
-                    int bAt = panels * Gemm.NR * (p - k0) + j * depth;
+                    Gemm.packA(transposeA, a, at, lda, height, depth, pa, PANELS);
+                    int bAt = Scratch.ALIGNED + panels * Gemm.NR * (p - k0) + j * depth;
                     Gemm.multiply(
                             height,
                             width,
                             depth,
                             pa,
-                            Gemm.EDGE,
+                            PANELS,
                             pb,
                             bAt,
                             Gemm.NR * depth,
@@ -162,7 +168,7 @@ final class Matmul {
     // All panels of one depth block, then those of the next.
     private void packB(boolean transposed, int n, int k0, int k1, int kc, float[] b, int bo, int ldb) {
         int panels = Gemm.panels(n, Gemm.NR);
-        int floats = panels * Gemm.NR * (k1 - k0) + Pack.SLACK;
+        int floats = Scratch.ALIGNED + panels * Gemm.NR * (k1 - k0) + Pack.SLACK;
         if (packed.length < floats) {
             packed = new float[floats];
         }
@@ -178,7 +184,7 @@ final class Matmul {
                     depth,
                     Math.min(Gemm.NR, n - j),
                     packed,
-                    panels * Gemm.NR * (k - k0) + j * depth);
+                    Scratch.ALIGNED + panels * Gemm.NR * (k - k0) + j * depth);
         });
     }
 
@@ -217,26 +223,14 @@ final class Matmul {
         }
     }
 
+    private static int firstRow(int block, int blocks, int tiles) {
+        return (int) ((long) block * tiles / blocks) * Gemm.MR;
+    }
+
     /** A depth of equal blocks, at most KC. It depends on k alone, since it decides where partial sums are rounded to memory. */
     private static int blockDepth(int k) {
         int blocks = Math.max(1, Gemm.panels(k, Gemm.KC));
         return Math.max(1, Gemm.panels(k, blocks));
-    }
-
-    /** Rows of a block such that the workers end together; blocks of half the maximum if all else is equal. */
-    private int blockRows(int m) {
-        int tiles = Gemm.panels(m, Gemm.MR);
-        int best = 1;
-        int bestTime = Integer.MAX_VALUE;
-        for (int t = Gemm.MC / Gemm.MR; t >= Math.min(4, tiles); t--) {
-            int blocks = Gemm.panels(tiles, t);
-            int time = Gemm.panels(blocks, workers.count()) * t;
-            if (time < bestTime || time == bestTime && t >= Gemm.MC / Gemm.MR / 2) {
-                best = t;
-                bestTime = time;
-            }
-        }
-        return best * Gemm.MR;
     }
 
     private void fewRows(int m, int n, int k, Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {

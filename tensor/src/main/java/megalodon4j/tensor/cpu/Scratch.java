@@ -4,6 +4,12 @@ import megalodon4j.tensor.Tensor;
 
 /** Working memory that kernels keep from call to call: it grows when a larger shape comes, and then stays. */
 final class Scratch {
+    /**
+     * The first element that lies at the start of a cache line, behind the array's header of 16 bytes, where the JVM starts objects there
+     * ({@code -XX:ObjectAlignmentInBytes=64}): a vector of 16 lanes otherwise always straddles two lines.
+     */
+    static final int ALIGNED = 12;
+
     private Scratch() {}
 
     /** The array itself if it holds n floats, else a new one. The contents are undefined. */

@@ -10,6 +10,8 @@ import megalodon4j.tensor.CudaException;
  * what is left goes at {@link #close}.
  */
 final class Allocations implements AutoCloseable {
+    private static final long COLLECTOR_MILLIS = 1000;
+
     private final Device device;
     private final HashMap<Long, Unreachable> live = new HashMap<>();
     private final ReferenceQueue<CudaStorage> unreachable = new ReferenceQueue<>();
@@ -35,13 +37,15 @@ final class Allocations implements AutoCloseable {
         return storage;
     }
 
-    // The collector does not know that a small object holds much of another memory: ask it before giving up.
+    // The collector does not know that a small object holds much of another memory: it is asked before giving up.
     private long bytes(long count) {
         try {
             return device.allocate(count);
         } catch (CudaException e) {
             System.gc();
-            freeUnreachable();
+            if (!freeUnreachable(COLLECTOR_MILLIS)) {
+                throw e;
+            }
             return device.allocate(count);
         }
     }
@@ -49,6 +53,22 @@ final class Allocations implements AutoCloseable {
     private void freeUnreachable() {
         for (var next = unreachable.poll(); next != null; next = unreachable.poll()) {
             free(((Unreachable) next).pointer);
+        }
+    }
+
+    /** Waits for something to become unreachable; whether it did. */
+    private boolean freeUnreachable(long millis) {
+        try {
+            var first = unreachable.remove(millis);
+            if (first == null) {
+                return false;
+            }
+            free(((Unreachable) first).pointer);
+            freeUnreachable();
+            return true;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
         }
     }
 

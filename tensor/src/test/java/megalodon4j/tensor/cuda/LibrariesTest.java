@@ -27,11 +27,19 @@ class LibrariesTest {
         var recent = folder("recent", "libcublas.so.13.10", "libcublas.so.13.9", "libcufft.so.12", "libnvrtc.so.13");
         for (var order : List.of(List.of(old, recent), List.of(recent, old))) {
             var libraries = new Libraries(List.of(), order);
-            assertEquals(recent.resolve("libcublas.so.13.10"), libraries.toolkit(Libraries.BLAS, 13000).file());
-            assertEquals(old.resolve("libcublas.so.12.4.5.8"), libraries.toolkit(Libraries.BLAS, 12040).file());
+            assertEquals(
+                    recent.resolve("libcublas.so.13.10"),
+                    libraries.toolkit(Libraries.BLAS, 13000).file());
+            assertEquals(
+                    old.resolve("libcublas.so.12.4.5.8"),
+                    libraries.toolkit(Libraries.BLAS, 12040).file());
             // cuFFT counts otherwise: its 12 is CUDA's 13.
-            assertEquals(recent.resolve("libcufft.so.12"), libraries.toolkit(Libraries.FFT, 13010).file());
-            assertEquals(old.resolve("libcufft.so.11"), libraries.toolkit(Libraries.FFT, 12080).file());
+            assertEquals(
+                    recent.resolve("libcufft.so.12"),
+                    libraries.toolkit(Libraries.FFT, 13010).file());
+            assertEquals(
+                    old.resolve("libcufft.so.11"),
+                    libraries.toolkit(Libraries.FFT, 12080).file());
         }
     }
 
@@ -41,18 +49,25 @@ class LibrariesTest {
         var lib64 = folder("home/lib64", "libcublas.so.12");
         var usual = folder("usual", "libcublas.so.13", "libnvrtc.so.13");
         var libraries = withFolders(usual, () -> Libraries.of(home));
-        assertEquals(lib64.resolve("libcublas.so.12"), libraries.toolkit(Libraries.BLAS, 13000).file());
-        assertEquals(usual.resolve("libnvrtc.so.13"), libraries.toolkit(Libraries.COMPILER, 13000).file());
+        assertEquals(
+                lib64.resolve("libcublas.so.12"),
+                libraries.toolkit(Libraries.BLAS, 13000).file());
+        assertEquals(
+                usual.resolve("libnvrtc.so.13"),
+                libraries.toolkit(Libraries.COMPILER, 13000).file());
     }
 
     @Test
     void onlyTheLibraryItselfCounts() throws IOException {
-        var only = folder("only", "libnvrtc.alt.so.13", "libnvrtc-builtins.so.13.0", "libnvrtc.so", "libnvrtc.so.13.bak");
+        var only =
+                folder("only", "libnvrtc.alt.so.13", "libnvrtc-builtins.so.13.0", "libnvrtc.so", "libnvrtc.so.13.bak");
         var libraries = new Libraries(List.of(), List.of(only));
         assertThrows(CudaException.class, () -> libraries.toolkit(Libraries.COMPILER, 13000));
-        var found = new Libraries(List.of(folder("only", "libnvrtc.so.13")), List.of())
-                .toolkit(Libraries.COMPILER, 13000);
-        assertEquals(only.resolve("libnvrtc-builtins.so.13.0"), found.companion("libnvrtc-builtins").orElseThrow());
+        var found =
+                new Libraries(List.of(folder("only", "libnvrtc.so.13")), List.of()).toolkit(Libraries.COMPILER, 13000);
+        assertEquals(
+                only.resolve("libnvrtc-builtins.so.13.0"),
+                found.companion("libnvrtc-builtins").orElseThrow());
     }
 
     @Test
@@ -61,16 +76,14 @@ class LibrariesTest {
         var b = folder("b");
         var none = folder.resolve("none");
         var missing = assertThrows(
-                CudaException.class,
-                () -> new Libraries(List.of(a), List.of(b, none)).toolkit(Libraries.BLAS, 13000));
+                CudaException.class, () -> new Libraries(List.of(a), List.of(b, none)).toolkit(Libraries.BLAS, 13000));
         assertEquals(
                 "CUDA: libcublas.so not found; searched: " + a + ", " + b
                         + ". --cuda-home or CUDA_HOME names a folder that has it",
                 missing.getMessage());
         var tooNew = assertThrows(
                 CudaException.class,
-                () -> new Libraries(List.of(), List.of(folder("c", "libcublas.so.13")))
-                        .toolkit(Libraries.BLAS, 12080));
+                () -> new Libraries(List.of(), List.of(folder("c", "libcublas.so.13"))).toolkit(Libraries.BLAS, 12080));
         assertTrue(tooNew.getMessage().contains("libcublas.so.13 is of CUDA 13"), tooNew::getMessage);
         assertTrue(tooNew.getMessage().contains("up to CUDA 12"), tooNew::getMessage);
     }
@@ -80,7 +93,9 @@ class LibrariesTest {
         var a = folder("a", "libcuda.so.1");
         var report = CudaReport.of(a);
         assertFalse(report.available());
-        assertTrue(report.problem().startsWith("CUDA: " + a.resolve("libcuda.so.1") + " cannot be loaded"), report::problem);
+        assertTrue(
+                report.problem().startsWith("CUDA: " + a.resolve("libcuda.so.1") + " cannot be loaded"),
+                report::problem);
     }
 
     @Test

@@ -29,8 +29,7 @@ class RealLibrariesTest {
     void everyKernelCompilesWithoutWarningOrSpill(String name) {
         var compiler = new Compiler(find(Libraries.COMPILER));
         for (int architecture : ARCHITECTURES) {
-            var options = Stream.concat(
-                            compiler.options(architecture).stream(), Stream.of("--ptxas-options=--verbose"))
+            var options = Stream.concat(compiler.options(architecture).stream(), Stream.of("--ptxas-options=--verbose"))
                     .toList();
             var compiled = compiler.compile(name + ".cu", Kernels.source(name), options);
             assertTrue(compiled.log().contains("'sm_" + architecture + "'"), compiled::log);

@@ -22,7 +22,7 @@ public final class TestDevice {
     }
 
     /** A real device has an order of its own. */
-    static void order(Order order) {
+    public static void order(Order order) {
         if (!REAL) {
             SimulatedDevice.order(order);
         }
