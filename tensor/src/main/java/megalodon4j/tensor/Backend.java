@@ -45,7 +45,7 @@ public abstract class Backend implements AutoCloseable {
      * @throws CudaException if CUDA or the GPU is missing
      */
     public static Backend cuda(int ordinal, java.nio.file.Path home, Precision precision) {
-        return new megalodon4j.tensor.cuda.CudaBackend(ordinal, home, precision);
+        return megalodon4j.tensor.cuda.CudaBackend.open(ordinal, home, precision);
     }
 
     /** What computes, in words, for example {@code cpu (2 threads, 16 lanes)}. */

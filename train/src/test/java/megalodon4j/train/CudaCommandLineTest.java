@@ -51,7 +51,7 @@ class CudaCommandLineTest {
     void aRunThatFailsLeavesNothingBehind() {
         var outcome = train("--set", "learning_rate=1e30", "--set", "validate_every=0");
         assertEquals(1, outcome.exitCode(), outcome::err);
-        assertTrue(outcome.error().contains("the run has diverged"), outcome::err);
+        assertTrue(outcome.err().contains("the run has diverged"), outcome::err);
         assertEquals(0, SimulatedDevice.outstanding());
     }
 
@@ -125,7 +125,8 @@ class CudaCommandLineTest {
         assertTrue(process.waitFor(120, TimeUnit.SECONDS), () -> read(log));
         assertEquals(0, process.exitValue(), () -> read(log));
         assertTrue(read(log).contains("megalodon4j.tensor.cpu.CpuBackend "), "classes are logged");
-        assertFalse(read(log).contains("megalodon4j.tensor.cuda."), () -> read(log));
+        var loaded = read(log).lines().filter(line -> line.startsWith("megalodon4j.tensor.cuda.")).toList();
+        assertEquals(List.of(), loaded);
     }
 
     // --- with it ----------------------------------------------------------------------------------------------------

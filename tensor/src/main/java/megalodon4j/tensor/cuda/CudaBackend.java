@@ -51,6 +51,11 @@ public final class CudaBackend extends Backend {
         tokens = new Tokens(launcher);
     }
 
+    /** As the constructor, for who must not know this class: the verifier would load it with theirs. */
+    public static Backend open(int ordinal, Path home, Precision precision) {
+        return new CudaBackend(ordinal, home, precision);
+    }
+
     @Override
     public String describe() {
         return "cuda (" + device.name() + ")";
