@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import megalodon4j.tensor.cuda.TestDevice;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -47,6 +48,14 @@ class CudaCommandsTest {
         train("back", model, half);
         train("back", model, steps, cuda("--resume", "latest"));
         assertSameLosses("back", steps);
+    }
+
+    @Test
+    void whatIsDroppedIsTheSame() throws IOException {
+        Object[] rates = {"--set", "dropout=0.1", "--set", "hidden_dropout=0.2", "--set", "attention_dropout=0.3"};
+        train("cpu", "megalodon", 5, rates);
+        train("cuda", "megalodon", 5, cuda(rates));
+        assertSameLosses("cuda", 5);
     }
 
     private static Object[] cuda(Object... more) {
