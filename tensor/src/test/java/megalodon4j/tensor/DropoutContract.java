@@ -8,13 +8,16 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 /** Dropout of activations; that of attention weights is part of {@link AttentionContract}. */
 interface DropoutContract extends Contract {
     static Dropout draw(Trial t) {
-        return new Dropout(t.one(0.0, 0.1, 0.3, 0.9), t.one(7L, -1L), t.one(0L, 5L, 1L << 40), t.one(0, 77, 1_048_575));
+        double rate = t.one(List.of(0.0, 0.1, 0.3, 0.9));
+        long seed = t.one(List.of(7L, -1L)), sequence = t.one(List.of(0L, 5L, 1L << 40));
+        return new Dropout(rate, seed, sequence, t.size("site", 0, 77, 1_048_575));
     }
 
     @Seeds(40)

@@ -59,12 +59,6 @@ public final class Trial implements AutoCloseable {
         return choice;
     }
 
-    /** One of the choices. */
-    @SafeVarargs
-    public final <T> T one(T... choices) {
-        return one(List.of(choices));
-    }
-
     /** Whether something is so, and what to call it. */
     public boolean flag(String name) {
         boolean set = (flags & 1) == 1;

@@ -30,7 +30,10 @@ final class GenerateCommand extends Subcommand {
     @Mixin
     private ModelSource source;
 
-    @Option(names = "--prompt", paramLabel = "S", description = "The text to continue.")
+    @Option(
+            names = "--prompt",
+            paramLabel = "S",
+            description = "The text to continue, which may be empty; a built-in one if none is given.")
     private String prompt;
 
     @Option(names = "--prompt-file", paramLabel = "F", description = "The text to continue: the bytes of a file.")
