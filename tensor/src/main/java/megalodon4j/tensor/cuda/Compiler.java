@@ -55,10 +55,13 @@ final class Compiler extends Library {
         }
     }
 
-    /** The options for an architecture: its machine code, or PTX of the newest known one if it is newer than that. */
+    /** The options for an architecture: its machine code, or where it is not known, PTX of the last one before it. */
     List<String> options(int architecture) {
-        int newest = architectures().getLast();
-        var target = architecture <= newest ? "sm_" + architecture : "compute_" + newest;
+        int known = architectures().stream()
+                .filter(each -> each <= architecture)
+                .reduce((_, later) -> later)
+                .orElseThrow(() -> failure("it makes no code for compute capability %d", architecture));
+        var target = (known == architecture ? "sm_" : "compute_") + known;
         return List.of("--gpu-architecture=" + target, "--std=c++17");
     }
 

@@ -188,9 +188,10 @@ class DeviceTest {
         assertTrue(tooMuch.getMessage().contains("cuFuncSetAttribute"), tooMuch::getMessage);
     }
 
-    @Test
-    void aNewerDeviceGetsPtx() {
-        SimulatedDevice.capability(135);
+    @ParameterizedTest
+    @ValueSource(ints = {103, 135}) // between two that the compiler knows, and newer than all
+    void anUnknownDeviceGetsPtx(int capability) {
+        SimulatedDevice.capability(capability);
         try (var newer = Device.open(0, SimulatedDevice.home())) {
             newer.kernel("probe.writeShared", 1, 1, 32, 64).i32(0).run();
             newer.synchronize();
