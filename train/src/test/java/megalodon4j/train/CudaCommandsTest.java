@@ -68,6 +68,7 @@ class CudaCommandsTest {
         var command = new ArrayList<Object>(List.of("train", "--config", "../configs/test.yaml"));
         command.addAll(List.of("--run-dir", folder.resolve(run), "--set", "model=" + model));
         command.addAll(List.of("--set", "num_batches=" + steps, "--set", "precision=fp32"));
+        command.addAll(List.of("--set", "generate_every=0", "--set", "val_batches=2"));
         command.addAll(List.of(more));
         succeed(command.toArray());
     }
