@@ -36,11 +36,7 @@ public final class Adam {
      * @return the norm of all gradients together, before clipping
      */
     public double step(float learningRate, float weightDecay, double maxNorm) {
-        double squares = 0;
-        for (var p : parameters) {
-            squares += p.value().backend().sumOfSquares(p.grad());
-        }
-        double norm = Math.sqrt(squares);
+        double norm = Math.sqrt(parameters.backend().sumOfSquares(parameters.gradients()));
         float scale = (float) Math.min(1, maxNorm / (norm + 1e-6));
         steps++;
         var step = new AdamStep(learningRate, beta1, beta2, eps, weightDecay, scale, steps);

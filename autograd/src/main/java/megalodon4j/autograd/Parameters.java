@@ -2,8 +2,10 @@ package megalodon4j.autograd;
 
 import java.util.Iterator;
 import java.util.LinkedHashMap;
+import java.util.List;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.Shape;
+import megalodon4j.tensor.Tensor;
 
 /** The parameters of a model, in the order in which they were added. */
 public final class Parameters implements Iterable<Parameter> {
@@ -50,6 +52,15 @@ public final class Parameters implements Iterable<Parameter> {
 
     public int size() {
         return byName.size();
+    }
+
+    public Backend backend() {
+        return backend;
+    }
+
+    /** All gradients, in the order of the parameters. */
+    public List<Tensor> gradients() {
+        return byName.values().stream().map(Parameter::grad).toList();
     }
 
     /** Makes all gradients blank. */

@@ -1,6 +1,6 @@
 package megalodon4j.models;
 
-import static megalodon4j.models.ParityTest.assertClose;
+import static megalodon4j.models.ParityContract.assertClose;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.util.Arrays;

@@ -3,6 +3,9 @@ package megalodon4j.tensor;
 import static megalodon4j.tensor.Check.same;
 
 import java.util.ArrayDeque;
+import java.util.List;
+import java.util.function.BiConsumer;
+import java.util.function.Supplier;
 
 /**
  * A device, and the fused kernels that both models are made of, forward and backward.
@@ -21,6 +24,8 @@ public abstract class Backend implements AutoCloseable {
     private final Pool pool = new Pool(this::newStorage);
     private final ArrayDeque<Scope> idleScopes = new ArrayDeque<>();
     private int openScopes;
+    private long poolGeneration;
+    private BiConsumer<Tensor, Boolean> watcher;
 
     /** A backend on the CPU. Results are the same bit for bit for any number of threads. */
     public static Backend cpu(int threads) {
@@ -30,6 +35,17 @@ public abstract class Backend implements AutoCloseable {
     /** A backend on all cores of the CPU. */
     public static Backend cpu() {
         return cpu(Runtime.getRuntime().availableProcessors());
+    }
+
+    /**
+     * A backend on an NVIDIA GPU, which computes what the CPU does.
+     *
+     * @param ordinal which GPU, from 0
+     * @param home a folder with CUDA's libraries that goes before all others, nullable
+     * @throws CudaException if CUDA or the GPU is missing
+     */
+    public static Backend cuda(int ordinal, java.nio.file.Path home, Precision precision) {
+        return megalodon4j.tensor.cuda.CudaBackend.open(ordinal, home, precision);
     }
 
     /** What computes, in words, for example {@code cpu (2 threads, 16 lanes)}. */
@@ -72,6 +88,39 @@ public abstract class Backend implements AutoCloseable {
     /** Frees the pooled memory that no scope uses. */
     public final void trim() {
         pool.freeAll();
+        poolGeneration++;
+    }
+
+    // --- repeated work ----------------------------------------------------------------------------------------------
+
+    /**
+     * The same work, to be run many times. A device may record what it does and replay it as a whole, without running it again: it must do the
+     * same operations on the same tensors each time (those of its own scopes aside), read none of them back, hold no scope open at its end, and
+     * take what changes from tensors or from the arrays of integers that it gives to operations, which are read anew each time.
+     */
+    public Runnable repeated(Runnable work) {
+        return work;
+    }
+
+    /** What {@link #repeated} returns for a device that records. */
+    protected final Runnable replayed(Runnable work, Supplier<Recording> recordings) {
+        return new Replay(this, work, recordings);
+    }
+
+    /** Changes whenever pooled memory is freed. */
+    final long poolGeneration() {
+        return poolGeneration;
+    }
+
+    /** Tells the watcher each tensor outside of scopes that is about to be written, and whether it is blank; null: nobody. */
+    final void watch(BiConsumer<Tensor, Boolean> watcher) {
+        this.watcher = watcher;
+    }
+
+    final void filling(Tensor tensor, boolean blank) {
+        if (watcher != null && !tensor.storage().isPooled()) {
+            watcher.accept(tensor, blank);
+        }
     }
 
     final Storage take(int elements) {
@@ -134,10 +183,16 @@ public abstract class Backend implements AutoCloseable {
 
     /** Σ x²: runs of at most 2048 in float, their sums in double, in an order that depends on the shape alone. */
     public final double sumOfSquares(Tensor x) {
-        return x.isBlank() ? 0 : sumOfSquaresK(x);
+        return sumOfSquares(List.of(x));
     }
 
-    protected abstract double sumOfSquaresK(Tensor x);
+    /** Σ x² of all the tensors together, one after the other as in {@link #sumOfSquares(Tensor)}. */
+    public final double sumOfSquares(List<Tensor> tensors) {
+        return sumOfSquaresK(tensors.stream().filter(x -> !x.isBlank()).toList());
+    }
+
+    /** None is blank; there may be none. */
+    protected abstract double sumOfSquaresK(List<Tensor> tensors);
 
     /** Σ x: runs of at most 2048 in float, their sums in double, in an order that depends on the shape alone. */
     public final double sum(Tensor x) {

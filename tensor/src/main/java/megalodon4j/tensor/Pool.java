@@ -26,7 +26,7 @@ final class Pool {
             return list.pop();
         }
         allocatedFloats += capacity;
-        return allocate.apply(capacity);
+        return allocate.apply(capacity).pooled();
     }
 
     void giveBack(Storage storage) {

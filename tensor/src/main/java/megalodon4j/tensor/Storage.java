@@ -3,6 +3,7 @@ package megalodon4j.tensor;
 /** A run of floats in a device's memory. What it really is (an array, a device pointer) is known to its {@link Backend} alone. */
 public abstract class Storage {
     private final int capacity;
+    private boolean pooled;
 
     protected Storage(int capacity) {
         this.capacity = capacity;
@@ -11,6 +12,16 @@ public abstract class Storage {
     /** How many floats fit. */
     public final int capacity() {
         return capacity;
+    }
+
+    /** Whether it belongs to scopes, one after the other. */
+    final boolean isPooled() {
+        return pooled;
+    }
+
+    final Storage pooled() {
+        pooled = true;
+        return this;
     }
 
     /** Where a tensor that fills the storage begins, in floats. */

@@ -78,6 +78,7 @@ public final class Tensor {
      */
     boolean fill() {
         boolean held = !blank;
+        backend.filling(this, blank);
         blank = false;
         return held;
     }

@@ -4,6 +4,7 @@ import static megalodon4j.tensor.TestTensors.abs;
 import static megalodon4j.tensor.Trial.TOLERANCE;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 
@@ -96,6 +97,21 @@ interface ElementwiseContract extends Contract {
                     1e-6 * Arrays.stream(abs(x)).sum(),
                     "sum, " + t);
             assertEquals(squares, t.backend.sumOfSquares(tensor), 1e-6 * squares, "sumOfSquares, " + t);
+        }
+    }
+
+    @Seeds(16)
+    default void sumOfSquaresOfSeveral(int seed) {
+        try (var t = trial(seed)) {
+            var tensors = new ArrayList<Tensor>();
+            double want = 0;
+            for (int i = t.size("tensors", 0, 1, 2, 5); i > 0; i--) {
+                var x = t.normal(t.size("n", COUNTS));
+                boolean blank = t.flag("blank");
+                tensors.add(blank ? t.result(x.length) : t.input(x, x.length));
+                want += blank ? 0 : Arrays.stream(x).map(a -> a * a).sum();
+            }
+            assertEquals(want, t.backend.sumOfSquares(tensors), 1e-6 * want, t.toString());
         }
     }
 

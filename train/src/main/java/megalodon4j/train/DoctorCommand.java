@@ -1,12 +1,14 @@
 package megalodon4j.train;
 
 import java.lang.management.ManagementFactory;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.regex.Pattern;
 import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.CudaReport;
 import megalodon4j.tensor.Tensor;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -23,6 +25,9 @@ final class DoctorCommand extends Subcommand {
     @Option(names = "--json", description = "Prints one JSON object.")
     private boolean json;
 
+    @Option(names = "--cuda-home", paramLabel = "DIR", description = "The folder of CUDA's libraries.")
+    private Path cudaHome;
+
     /** One number of the SGEMM measurement, or why there is none. */
     private record Speed(int threads, String device, double gflops, String failure) {
         int lanes() {
@@ -33,13 +38,15 @@ final class DoctorCommand extends Subcommand {
 
     @Override
     int execute() {
+        DeviceOptions.requireFolder("--cuda-home", cudaHome);
+        var cuda = CudaReport.of(cudaHome);
         int cores = Runtime.getRuntime().availableProcessors();
         var one = measure(1);
         var all = cores == 1 ? one : measure(cores);
         if (json) {
-            printJson(cores, one, all);
+            printJson(cores, one, all, cuda);
         } else {
-            printText(cores, one, all);
+            printText(cores, one, all, cuda);
         }
         out().flush();
         return 0;
@@ -111,7 +118,7 @@ final class DoctorCommand extends Subcommand {
                 : 0;
     }
 
-    private void printText(int cores, Speed one, Speed all) {
+    private void printText(int cores, Speed one, Speed all, CudaReport cuda) {
         line(
                 "Java",
                 "%s, %s, %s",
@@ -136,14 +143,25 @@ final class DoctorCommand extends Subcommand {
         } else {
             line("SGEMM", "failed: %s", one.failure() == null ? all.failure() : one.failure());
         }
-        line("CUDA", "not available: %s", DeviceOptions.NO_CUDA);
+        if (!cuda.available()) {
+            line("CUDA", "not available: %s", cuda.problem());
+        }
+        cuda.libraries().forEach(library -> line("CUDA", "%s", library));
+        cuda.gpus()
+                .forEach(gpu -> line(
+                        "GPU",
+                        "cuda:%d: %s, compute capability %s, %,d MB",
+                        gpu.ordinal(),
+                        gpu.name(),
+                        gpu.capability(),
+                        gpu.memoryBytes() >> 20));
     }
 
     private void line(String name, String format, Object... arguments) {
         out().printf(Locale.ROOT, "%-9s%s%n", name, String.format(Locale.ROOT, format, arguments));
     }
 
-    private void printJson(int cores, Speed one, Speed all) {
+    private void printJson(int cores, Speed one, Speed all, CudaReport cuda) {
         var object = Json.object()
                 .put("megalodon4j", Main.version())
                 .put("jdk", Runtime.version().toString())
@@ -163,7 +181,18 @@ final class DoctorCommand extends Subcommand {
         if (one.failure() != null || all.failure() != null) {
             sgemm.put("failure", one.failure() == null ? all.failure() : one.failure());
         }
-        object.putObject("cuda").put("available", false).put("reason", DeviceOptions.NO_CUDA);
+        var ofCuda = object.putObject("cuda").put("available", cuda.available());
+        if (!cuda.available()) {
+            ofCuda.put("reason", cuda.problem());
+        }
+        cuda.libraries().forEach(ofCuda.putArray("libraries")::add);
+        var gpus = ofCuda.putArray("gpus");
+        cuda.gpus()
+                .forEach(gpu -> gpus.addObject()
+                        .put("ordinal", gpu.ordinal())
+                        .put("name", gpu.name())
+                        .put("capability", gpu.capability())
+                        .put("memory_bytes", gpu.memoryBytes()));
         out().println(Json.line(object));
     }
 }

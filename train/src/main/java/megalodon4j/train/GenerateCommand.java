@@ -99,8 +99,8 @@ final class GenerateCommand extends Subcommand {
         var config = source.config();
         var options = options(config);
         var bytes = prompt(config);
-        try (var backend = device.open();
-                var stop = Stop.onSignal()) {
+        try (var stop = Stop.onSignal();
+                var backend = device.open(device.precision(config.precision()))) {
             return generate(source.load(config, backend), bytes, options, stop);
         }
     }

@@ -58,8 +58,8 @@ final class ScoreCommand extends Subcommand {
         }
         var keys = cache.of(config);
         var windows = stream ? null : windows(config, length);
-        try (var backend = device.open();
-                var stop = Stop.onSignal()) {
+        try (var stop = Stop.onSignal();
+                var backend = device.open(device.precision(config.precision()))) {
             var model = source.load(config, backend);
             long started = System.nanoTime();
             var score = stream

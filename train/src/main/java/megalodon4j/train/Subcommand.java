@@ -2,6 +2,7 @@ package megalodon4j.train;
 
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
+import megalodon4j.tensor.CudaException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -23,6 +24,8 @@ abstract class Subcommand implements Callable<Integer> {
     public final Integer call() throws Exception {
         try {
             return execute();
+        } catch (CudaException e) {
+            throw Failure.job("%s", e.getMessage()).causedBy(e);
         } catch (OutOfMemoryError e) {
             throw Failure.job(
                             "out of memory (%,d MB of heap): a smaller micro_batch, "

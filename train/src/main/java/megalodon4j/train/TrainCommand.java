@@ -12,6 +12,7 @@ import java.util.stream.Collectors;
 import megalodon4j.models.EmaChoice;
 import megalodon4j.models.LanguageModel;
 import megalodon4j.models.MegalodonConfig;
+import megalodon4j.tensor.Precision;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -53,7 +54,7 @@ final class TrainCommand extends Subcommand {
     int execute() throws IOException {
         var config = config();
         device.check();
-        device.check(config.precision());
+        var precision = device.precision(config.precision());
         if (config.dataPath() == null) {
             throw Failure.usage(
                     "%s: data_path: missing; allowed: a file (raw, .gz, .zip) or %s", configFile, BuiltinText.NAME);
@@ -64,7 +65,9 @@ final class TrainCommand extends Subcommand {
         checkpoint.ifPresent(c -> requireSameModel(c, config));
         var corpus = Corpus.load(config.dataPath());
         corpus.require(config.seqLen(), vocabulary(config));
-        try (var backend = device.open()) {
+        // The process may end on a signal only after the device has been given back.
+        try (var stop = Stop.onSignal();
+                var backend = device.open(precision)) {
             var model = config.model().create(backend, config.seed());
             if (initFrom != null && checkpoint.isEmpty()) {
                 Checkpoint.load(model, initFrom);
@@ -74,8 +77,8 @@ final class TrainCommand extends Subcommand {
                         checkpoint.get().folder());
             }
             config.notes().forEach(line -> note("%s: %s", configFile, line));
-            describe(config, corpus, model, folder);
-            return train(config, corpus, model, folder, checkpoint);
+            describe(config, precision, corpus, model, folder);
+            return train(config, corpus, model, folder, checkpoint, stop);
         }
     }
 
@@ -153,7 +156,7 @@ final class TrainCommand extends Subcommand {
 
     // --- the run ----------------------------------------------------------------------------------------------------
 
-    private void describe(RunConfig config, Corpus corpus, LanguageModel model, RunFolder folder) {
+    private void describe(RunConfig config, Precision precision, Corpus corpus, LanguageModel model, RunFolder folder) {
         var training = config.training();
         say(
                 "model    %s, %,d parameters",
@@ -161,7 +164,7 @@ final class TrainCommand extends Subcommand {
         say(
                 "data     %s: %,d bytes to train, %,d to validate",
                 corpus.name(), corpus.trainSize(), corpus.validationSize());
-        say("device   %s, fp32", model.backend().describe());
+        say("device   %s, %s", model.backend().describe(), precision.name().toLowerCase(Locale.ROOT));
         say(
                 "step     %,d sequences of %,d tokens, %,d at once%s",
                 training.sequences(), config.seqLen(), training.microBatch(), ema(config));
@@ -175,7 +178,12 @@ final class TrainCommand extends Subcommand {
     }
 
     private int train(
-            RunConfig config, Corpus corpus, LanguageModel model, RunFolder folder, Optional<Checkpoint> checkpoint)
+            RunConfig config,
+            Corpus corpus,
+            LanguageModel model,
+            RunFolder folder,
+            Optional<Checkpoint> checkpoint,
+            Stop stop)
             throws IOException {
         var trainer = new Trainer(config, corpus, model, folder);
         if (checkpoint.isPresent()) {
@@ -192,19 +200,17 @@ final class TrainCommand extends Subcommand {
         long started = System.nanoTime();
         int begun = trainer.step();
         boolean done;
-        try (var stop = Stop.onSignal()) {
-            try (var progress = new Progress(
-                    out(), err(), Terminal.isStderr(), begun, config.training().steps(), trainer.tokensAStep())) {
-                done = trainer.run(progress, stop);
-            }
-            var time = Progress.duration((System.nanoTime() - started) * 1e-9);
-            if (done) {
-                say("done     %,d steps in %s; %s", trainer.step() - begun, time, folder.finalCheckpoint());
-            } else {
-                say(
-                        "stopped  after step %,d of %,d; --resume latest goes on",
-                        trainer.step(), config.training().steps());
-            }
+        try (var progress = new Progress(
+                out(), err(), Terminal.isStderr(), begun, config.training().steps(), trainer.tokensAStep())) {
+            done = trainer.run(progress, stop);
+        }
+        var time = Progress.duration((System.nanoTime() - started) * 1e-9);
+        if (done) {
+            say("done     %,d steps in %s; %s", trainer.step() - begun, time, folder.finalCheckpoint());
+        } else {
+            say(
+                    "stopped  after step %,d of %,d; --resume latest goes on",
+                    trainer.step(), config.training().steps());
         }
         return done ? 0 : Stop.EXIT_CODE;
     }

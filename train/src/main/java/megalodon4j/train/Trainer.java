@@ -11,6 +11,7 @@ import megalodon4j.models.Generator;
 import megalodon4j.models.LanguageModel;
 import megalodon4j.models.Utf8Stream;
 import megalodon4j.tensor.Philox;
+import megalodon4j.tensor.Tensor;
 
 /**
  * The loop of a run. Before step s it validates, if s is a multiple of {@code validate_every}; then it trains on A
@@ -32,7 +33,10 @@ final class Trainer {
     private final Adam adam;
     private final Sampler sampler;
     private final long checksum;
-    private final Windows.Batch batch;
+    private final Windows.Batch batch; // one micro-batch
+    private final Tensor losses; // (tokens of a micro-batch): sums over the step's micro-batches
+    private final Runnable microStep;
+    private long batchStart; // the number of the micro-batch's first sequence
 
     private int step;
     private long tokens;
@@ -47,6 +51,8 @@ final class Trainer {
         sampler = Sampler.of(config, corpus.trainSize());
         checksum = corpus.checksum();
         batch = new Windows.Batch(config.training().microBatch(), config.seqLen());
+        losses = model.backend().tensor(batch.labels().length);
+        microStep = model.backend().repeated(this::accumulate);
     }
 
     /** Steps done so far. */
@@ -128,12 +134,13 @@ final class Trainer {
         var training = config.training();
         long started = System.nanoTime();
         model.parameters().zeroGrad();
-        double sum = 0;
+        losses.makeBlank();
         for (int done = 0; done < training.sequences(); done += training.microBatch()) {
             stop.check();
-            sum += accumulate(sequences + done);
+            load(sequences + done);
+            microStep.run();
         }
-        double loss = sum / tokensAStep();
+        double loss = model.backend().sum(losses) / tokensAStep();
         requireFinite("train_loss", loss);
         double norm = adam.step((float) training.learningRate(), (float) training.weightDecay(), training.maxNorm());
         requireFinite("grad_norm", norm);
@@ -145,20 +152,20 @@ final class Trainer {
         progress.step(step, loss, seconds);
     }
 
-    /**
-     * One micro-batch forward and backward; the gradient is that of the mean over the whole step. Returns the sum of
-     * its losses.
-     */
-    private double accumulate(long firstSequence) {
+    private void load(long firstSequence) {
+        batchStart = firstSequence;
         for (int row = 0; row < batch.sequences(); row++) {
             batch.put(row, corpus.bytes(), sampler.start(firstSequence + row));
         }
-        try (var tape = Tape.training(model.backend(), config.seed(), firstSequence)) {
+    }
+
+    /** The micro-batch forward and backward; the gradient is that of the mean over the whole step. */
+    private void accumulate() {
+        try (var tape = Tape.training(model.backend(), config.seed(), batchStart)) {
             var logits = model.logits(tape, batch.ids(), batch.sequences());
-            var losses = Ops.crossEntropy(logits, batch.labels(), 1f / tokensAStep());
-            double sum = model.backend().sum(losses.value());
-            tape.backward(losses);
-            return sum;
+            var loss = Ops.crossEntropy(logits, batch.labels(), 1f / tokensAStep());
+            model.backend().add(1, loss.value(), losses);
+            tape.backward(loss);
         }
     }
 

@@ -282,9 +282,6 @@ class TrainCommandTest {
         assertTrue(refused("--set", "seq_len=1000", "--set", "chunk_size=1000").contains("too short for seq_len 1000"));
         assertTrue(refused("--set", "seq_len=12").contains("seq_len: 12; allowed"));
         assertTrue(refused("--set", "num_tokens=100").contains("num_tokens"));
-        var cuda = train(whole, "--device", "cuda:0");
-        assertEquals(1, cuda.exitCode());
-        assertTrue(cuda.error().contains("no CUDA backend"), cuda::err);
         assertFalse(Files.exists(whole));
     }
 

@@ -1,5 +1,6 @@
 package megalodon4j.tensor.cpu;
 
+import java.util.List;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.Dropout;
 import megalodon4j.tensor.Storage;
@@ -86,8 +87,12 @@ public final class CpuBackend extends Backend {
     }
 
     @Override
-    protected double sumOfSquaresK(Tensor x) {
-        return reductions.sumOfSquares(x);
+    protected double sumOfSquaresK(List<Tensor> tensors) {
+        double sum = 0;
+        for (var x : tensors) {
+            sum += reductions.sumOfSquares(x);
+        }
+        return sum;
     }
 
     @Override

@@ -1,0 +1,11 @@
+package megalodon4j.models;
+
+import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.cuda.TestDevice;
+
+class CudaParityTest extends ParityContract {
+    @Override
+    Backend device() {
+        return TestDevice.open();
+    }
+}

@@ -1,0 +1,214 @@
+package megalodon4j.train;
+
+import static megalodon4j.train.Tiny.run;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import megalodon4j.tensor.cuda.SimulatedDevice;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** {@code --device cuda} from the command line: with the simulated device, and with no CUDA at all. */
+class CudaCommandLineTest {
+    private static final String NOTHING_LEFT = "simulated device: 0 objects and 0 bytes outstanding";
+
+    @TempDir
+    private Path folder;
+
+    private Path config;
+
+    @BeforeEach
+    void writeConfig() throws IOException {
+        config = Tiny.config(folder, Tiny.MEGALODON);
+    }
+
+    // --- what a run leaves behind on the device ---------------------------------------------------------------------
+
+    @Test
+    void aRunLeavesNothingBehind() {
+        var outcome = train("--set", "num_batches=2");
+        assertEquals(0, outcome.exitCode(), outcome::err);
+        assertTrue(outcome.out().contains("device   cuda (simulated device), tf32"), outcome::out);
+        assertEquals(0, SimulatedDevice.outstanding());
+
+        var checkpoint = folder.resolve("run/checkpoint_final");
+        var scored = run(cuda("score", "--ckpt", checkpoint, "--data", folder.resolve("data.txt"), "--seq-len", 64));
+        assertEquals(0, scored.exitCode(), scored::err);
+        var generated = run(cuda("generate", "--ckpt", checkpoint, "--prompt", "A", "--max-new-tokens", 3));
+        assertEquals(0, generated.exitCode(), generated::err);
+        assertEquals(0, SimulatedDevice.outstanding());
+    }
+
+    @Test
+    void aRunThatFailsLeavesNothingBehind() {
+        var outcome = train("--set", "learning_rate=1e30", "--set", "validate_every=0");
+        assertEquals(1, outcome.exitCode(), outcome::err);
+        assertTrue(outcome.err().contains("the run has diverged"), outcome::err);
+        assertEquals(0, SimulatedDevice.outstanding());
+    }
+
+    /** In a process of its own, whose last words are the simulated device's. */
+    @Test
+    void aRunThatIsInterruptedLeavesNothingBehind() throws Exception {
+        var log = folder.resolve("log");
+        var process = start(log, cuda("train", "--config", config, "--set", "num_batches=100000"));
+        try {
+            awaitSteps(process, log);
+            assertEquals(
+                    0,
+                    new ProcessBuilder("kill", "-INT", Long.toString(process.pid()))
+                            .start()
+                            .waitFor());
+            assertTrue(process.waitFor(120, TimeUnit.SECONDS), () -> read(log));
+            assertEquals(130, process.exitValue(), () -> read(log));
+            assertTrue(read(log).contains("stopped  after step"), () -> read(log));
+            assertTrue(read(log).contains(NOTHING_LEFT), () -> read(log));
+        } finally {
+            process.destroyForcibly();
+        }
+    }
+
+    private void awaitSteps(Process process, Path log) throws InterruptedException {
+        var metrics = folder.resolve("run/metrics.jsonl");
+        while (!Files.exists(metrics) || !read(metrics).contains("train_loss")) {
+            assertTrue(process.isAlive(), () -> read(log));
+            Thread.sleep(50);
+        }
+    }
+
+    // --- without CUDA -----------------------------------------------------------------------------------------------
+
+    @Test
+    void withoutCudaARunEndsInOneLine() throws IOException {
+        var empty = Files.createDirectory(folder.resolve("empty"));
+        var outcome = withFolders(empty, "train", "--config", config, "--device", "cuda");
+        assertEquals(1, outcome.exitCode());
+        assertEquals(
+                "megalodon train: --device: cuda is not available: CUDA: libcuda.so not found; searched: " + empty
+                        + ". --cuda-home or CUDA_HOME names a folder that has it",
+                outcome.error());
+        assertFalse(Files.exists(folder.resolve("run")));
+    }
+
+    @Test
+    void withoutCudaTheDoctorSaysSo() throws IOException {
+        var empty = Files.createDirectory(folder.resolve("empty"));
+        var outcome = withFolders(empty, "doctor", "--json");
+        assertEquals(0, outcome.exitCode(), outcome::err);
+        var cuda = Json.MAPPER.readTree(outcome.out()).get("cuda");
+        assertFalse(cuda.get("available").booleanValue());
+        assertTrue(cuda.get("reason").stringValue().contains("libcuda.so not found"), cuda::toString);
+        assertEquals(0, cuda.get("libraries").size() + cuda.get("gpus").size());
+    }
+
+    private static Tiny.Outcome withFolders(Path folders, Object... command) {
+        System.setProperty("megalodon.cuda.folders", folders.toString());
+        try {
+            return run(command);
+        } finally {
+            System.clearProperty("megalodon.cuda.folders");
+        }
+    }
+
+    @Test
+    void aRunOnTheCpuLoadsNothingOfCuda() throws Exception {
+        var log = folder.resolve("log");
+        var process = start(log, "train", "--config", config, "--set", "num_batches=1");
+        assertTrue(process.waitFor(120, TimeUnit.SECONDS), () -> read(log));
+        assertEquals(0, process.exitValue(), () -> read(log));
+        assertTrue(read(log).contains("megalodon4j.tensor.cpu.CpuBackend "), "classes are logged");
+        var loaded = read(log)
+                .lines()
+                .filter(line -> line.startsWith("megalodon4j.tensor.cuda."))
+                .toList();
+        assertEquals(List.of(), loaded);
+    }
+
+    // --- with it ----------------------------------------------------------------------------------------------------
+
+    @Test
+    void theDoctorListsWhatThereIs() {
+        var outcome = run("doctor", "--cuda-home", SimulatedDevice.home());
+        assertEquals(0, outcome.exitCode(), outcome::err);
+        var lines = outcome.out()
+                .lines()
+                .filter(line -> line.startsWith("CUDA") || line.startsWith("GPU"))
+                .toList();
+        assertEquals(5, lines.size(), outcome::out);
+        assertEquals(
+                "CUDA     driver for CUDA 13.0 from " + SimulatedDevice.home().resolve("libcuda.so.1"),
+                lines.getFirst());
+        assertEquals("GPU      cuda:0: simulated device, compute capability 9.0, 1,048,576 MB", lines.getLast());
+    }
+
+    @Test
+    void whatIsWrongEndsInOneLine() {
+        refused(2, "--threads: 2; not allowed together with --device cuda", "--threads", 2);
+        refused(2, "--cuda-home: nowhere: no such folder", "--cuda-home", "nowhere");
+        refused(1, "no device 1; there are 1, counted from 0", "--device", "cuda:1");
+        var cpu = run("train", "--config", config, "--cuda-home", folder);
+        assertEquals(2, cpu.exitCode());
+        assertTrue(cpu.error().contains("allowed only together with --device cuda"), cpu::err);
+        assertFalse(Files.exists(folder.resolve("run")));
+        assertEquals(0, SimulatedDevice.outstanding());
+    }
+
+    private void refused(int exitCode, String expected, Object... arguments) {
+        var outcome = train(arguments);
+        assertEquals(exitCode, outcome.exitCode(), outcome::err);
+        assertTrue(outcome.error().contains(expected), outcome::err);
+    }
+
+    // ----------------------------------------------------------------------------------------------------------------
+
+    private Tiny.Outcome train(Object... arguments) {
+        var all = new ArrayList<Object>(List.of("train", "--config", config));
+        all.addAll(List.of(arguments));
+        return run(cuda(all.toArray()));
+    }
+
+    /** The command on the simulated device, unless it says otherwise itself. */
+    private static Object[] cuda(Object... command) {
+        var all = new ArrayList<>(List.of(command));
+        if (!all.contains("--device")) {
+            all.addAll(List.of("--device", "cuda"));
+        }
+        if (!all.contains("--cuda-home")) {
+            all.addAll(List.of("--cuda-home", SimulatedDevice.home()));
+        }
+        return all.toArray();
+    }
+
+    /** Starts the command in a JVM of its own; what it says, and the classes that it loads, go to the log. */
+    private static Process start(Path log, Object... command) throws IOException {
+        var java = Path.of(System.getProperty("java.home"), "bin/java").toString();
+        var all = new ArrayList<>(
+                List.of(java, "--add-modules=jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"));
+        all.add("-Xlog:class+load=info:stdout:none");
+        all.add("-XX:TieredStopAtLevel=1");
+        all.add("-Dmegalodon.cuda.cache=" + System.getProperty("megalodon.cuda.cache"));
+        all.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
+        for (var word : command) {
+            all.add(word.toString());
+        }
+        var builder = new ProcessBuilder(all).redirectErrorStream(true).redirectOutput(log.toFile());
+        builder.environment().put("SIMULATED_DEVICE_REPORT", "1");
+        return builder.start();
+    }
+
+    private static String read(Path file) {
+        try {
+            return Files.readString(file);
+        } catch (IOException e) {
+            return e.toString();
+        }
+    }
+}
