@@ -92,7 +92,7 @@ class CudaCommandLineTest {
         var outcome = withFolders(empty, "train", "--config", config, "--device", "cuda");
         assertEquals(1, outcome.exitCode());
         assertEquals(
-                "megalodon train: --device: cuda is not available: CUDA: libcuda.so not found; searched: " + empty
+                "megalodon train: --device: cuda is not available: libcuda.so not found; searched: " + empty
                         + ". --cuda-home or CUDA_HOME names a folder that has it",
                 outcome.error());
         assertFalse(Files.exists(folder.resolve("run")));
@@ -153,7 +153,7 @@ class CudaCommandLineTest {
     void whatIsWrongEndsInOneLine() {
         refused(2, "--threads: 2; not allowed together with --device cuda", "--threads", 2);
         refused(2, "--cuda-home: nowhere: no such folder", "--cuda-home", "nowhere");
-        refused(1, "no device 1; there are 1, counted from 0", "--device", "cuda:1");
+        refused(1, "no GPU 1; there are 1, counted from 0", "--device", "cuda:1");
         var cpu = run("train", "--config", config, "--cuda-home", folder);
         assertEquals(2, cpu.exitCode());
         assertTrue(cpu.error().contains("allowed only together with --device cuda"), cpu::err);

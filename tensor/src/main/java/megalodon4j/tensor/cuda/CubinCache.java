@@ -61,7 +61,7 @@ final class CubinCache {
     }
 
     private CudaException unusable(IOException e) {
-        return new CudaException("CUDA: compiled kernels cannot be kept in " + folder + " (" + e + "); -D" + FOLDER
+        return new CudaException("compiled kernels cannot be kept in " + folder + " (" + e + "); -D" + FOLDER
                 + "=… names another folder");
     }
 

@@ -96,7 +96,7 @@ final class Device implements AutoCloseable {
         driver.deviceGetCount.call(out.address());
         int count = out.integer();
         if (ordinal >= count) {
-            throw new CudaException("CUDA: no device " + ordinal + "; there are " + count + ", counted from 0");
+            throw new CudaException("no GPU " + ordinal + "; there are " + count + ", counted from 0");
         }
         driver.deviceGet.call(out.address(), ordinal);
         return out.integer();
@@ -104,7 +104,7 @@ final class Device implements AutoCloseable {
 
     private void requireCapability() {
         if (capability[0] < LEAST_CAPABILITY) {
-            throw new CudaException("CUDA: device " + ordinal + " (" + name + ") has compute capability "
+            throw new CudaException("GPU " + ordinal + " (" + name + ") has compute capability "
                     + capability[0] + "." + capability[1] + "; needed: " + LEAST_CAPABILITY
                     + ".0 or more");
         }

@@ -179,7 +179,7 @@ final class Libraries {
                 .collect(Collectors.joining(", "));
         return new CudaException(String.format(
                 Locale.ROOT,
-                "CUDA: %s.so not found; searched: %s. --cuda-home or CUDA_HOME names a folder that has it",
+                "%s.so not found; searched: %s. --cuda-home or CUDA_HOME names a folder that has it",
                 library,
                 searched.isEmpty() ? "no folder, since none of the usual ones exists" : searched));
     }
@@ -187,7 +187,7 @@ final class Libraries {
     private static CudaException tooNew(Found found, int newest) {
         return new CudaException(String.format(
                 Locale.ROOT,
-                "CUDA: %s is of CUDA %d; the driver serves up to CUDA %d: install a newer driver or an older toolkit",
+                "%s is of CUDA %d; the driver serves up to CUDA %d: install a newer driver or an older toolkit",
                 found.file,
                 found.cuda(),
                 newest));

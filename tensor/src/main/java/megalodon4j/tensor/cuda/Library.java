@@ -23,7 +23,7 @@ abstract class Library {
         try {
             return SymbolLookup.libraryLookup(found.file(), Arena.global());
         } catch (IllegalArgumentException e) {
-            throw new CudaException("CUDA: " + found.file() + " cannot be loaded: " + e.getMessage());
+            throw new CudaException(found.file() + " cannot be loaded: " + e.getMessage());
         }
     }
 
@@ -59,7 +59,7 @@ abstract class Library {
 
     final CudaException failure(String format, Object... arguments) {
         return new CudaException(
-                "CUDA: " + found.file().getFileName() + ": " + String.format(Locale.ROOT, format, arguments));
+                found.file().getFileName() + ": " + String.format(Locale.ROOT, format, arguments));
     }
 
     /** What a status code means: its name, and more if the library says more. */

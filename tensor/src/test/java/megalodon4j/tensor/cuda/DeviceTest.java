@@ -418,7 +418,7 @@ class DeviceTest {
                 "libcublas.so.13: cublasGemmEx(",
                 "CUBLAS_STATUS_INVALID_VALUE");
         failure(() -> device.fftForward(-4, 1, 0, 0), "cufftPlanMany", "CUFFT_INVALID_VALUE");
-        failure(() -> Device.open(1, SimulatedDevice.home()), "no device 1; there are 1, counted from 0");
+        failure(() -> Device.open(1, SimulatedDevice.home()), "no GPU 1; there are 1, counted from 0");
         assertThrows(IllegalArgumentException.class, () -> device.kernel("none.at_all", 1, 1, 1, 0));
     }
 

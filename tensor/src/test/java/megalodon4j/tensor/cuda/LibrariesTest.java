@@ -78,7 +78,7 @@ class LibrariesTest {
         var missing = assertThrows(
                 CudaException.class, () -> new Libraries(List.of(a), List.of(b, none)).toolkit(Libraries.BLAS, 13000));
         assertEquals(
-                "CUDA: libcublas.so not found; searched: " + a + ", " + b
+                "libcublas.so not found; searched: " + a + ", " + b
                         + ". --cuda-home or CUDA_HOME names a folder that has it",
                 missing.getMessage());
         var tooNew = assertThrows(
@@ -94,7 +94,7 @@ class LibrariesTest {
         var report = CudaReport.of(a);
         assertFalse(report.available());
         assertTrue(
-                report.problem().startsWith("CUDA: " + a.resolve("libcuda.so.1") + " cannot be loaded"),
+                report.problem().startsWith(a.resolve("libcuda.so.1") + " cannot be loaded"),
                 report::problem);
     }
 

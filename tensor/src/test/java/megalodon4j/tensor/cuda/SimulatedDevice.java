@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Assumptions;
  * CUDA's libraries with a simulated device behind them, built from src/test/cpp by g++ at their first use. What it simulates and what it refuses is
  * told in docs/cuda.md.
  *
- * <p>Without g++, tests that ask for it are skipped with a message, and fail where the environment says {@code CI=true}.
+ * <p>Without Linux and g++, tests that ask for it are skipped with a message, and fail where the environment says {@code CI=true}.
  */
 public final class SimulatedDevice {
     /** The order of blocks, and of the threads of a block between two barriers. Right kernels do not see a difference. */
@@ -146,14 +146,24 @@ public final class SimulatedDevice {
     }
 
     private static void requireCompiler() {
+        boolean linux = System.getProperty("os.name").equals("Linux");
+        if (linux && starts("g++", "--version")) {
+            return;
+        }
+        var message = (linux ? "g++ is missing" : "this is not Linux")
+                + ", so that nothing of CUDA is tested on the simulated device";
+        if ("true".equals(System.getenv("CI"))) {
+            fail(message);
+        }
+        Assumptions.abort(message);
+    }
+
+    private static boolean starts(String... command) {
         try {
-            new ProcessBuilder("g++", "--version").start().destroy();
+            new ProcessBuilder(command).start().destroy();
+            return true;
         } catch (IOException e) {
-            var message = "g++ is missing, so that nothing of CUDA is tested on the simulated device";
-            if ("true".equals(System.getenv("CI"))) {
-                fail(message);
-            }
-            Assumptions.abort(message);
+            return false;
         }
     }
 
