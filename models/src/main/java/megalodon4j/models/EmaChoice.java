@@ -4,7 +4,7 @@ import megalodon4j.tensor.Backend.EmaMethod;
 
 /** How training evaluates the complex EMA. */
 public enum EmaChoice {
-    /** The faster one by a fixed rule: on a CPU the scan. */
+    /** A fixed rule: the scan, which is faster on a CPU and moves fewer bytes on a GPU. */
     AUTO,
     SCAN,
     FFT;

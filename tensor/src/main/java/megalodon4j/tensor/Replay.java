@@ -28,6 +28,7 @@ final class Replay implements Runnable {
         final Map<Tensor, Boolean> blankBefore = new IdentityHashMap<>();
         final Recording recording;
         final long poolGeneration;
+        boolean recordable;
         boolean recorded;
 
         Take(Recording recording, long poolGeneration) {
@@ -62,7 +63,7 @@ final class Replay implements Runnable {
         var take = new Take(recordings.get(), backend.poolGeneration());
         backend.watch(take.blankBefore::putIfAbsent);
         try {
-            take.recording.rehearse(work);
+            take.recordable = take.recording.rehearse(work);
         } finally {
             backend.watch(null);
         }
@@ -70,6 +71,10 @@ final class Replay implements Runnable {
     }
 
     private void again(Take take) {
+        if (!take.recordable) {
+            work.run();
+            return;
+        }
         if (!take.recorded) {
             take.recording.record(work);
             take.recorded = true;

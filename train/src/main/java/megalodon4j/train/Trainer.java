@@ -36,6 +36,7 @@ final class Trainer {
     private final Windows.Batch batch; // one micro-batch
     private final Tensor losses; // (tokens of a micro-batch): sums over the step's micro-batches
     private final Runnable microStep;
+    private long batchStart; // the number of the micro-batch's first sequence
 
     private int step;
     private long tokens;
@@ -152,6 +153,7 @@ final class Trainer {
     }
 
     private void load(long firstSequence) {
+        batchStart = firstSequence;
         for (int row = 0; row < batch.sequences(); row++) {
             batch.put(row, corpus.bytes(), sampler.start(firstSequence + row));
         }
@@ -159,7 +161,7 @@ final class Trainer {
 
     /** The micro-batch forward and backward; the gradient is that of the mean over the whole step. */
     private void accumulate() {
-        try (var tape = Tape.training(model.backend())) {
+        try (var tape = Tape.training(model.backend(), config.seed(), batchStart)) {
             var logits = model.logits(tape, batch.ids(), batch.sequences());
             var loss = Ops.crossEntropy(logits, batch.labels(), 1f / tokensAStep());
             model.backend().add(1, loss.value(), losses);
@@ -185,7 +187,8 @@ final class Trainer {
         int start = corpus.trainSize() + random.nextInt(corpus.validationSize() - length + 1);
         var prompt = new int[length];
         corpus.tokens(start, length, prompt, 0);
-        var options = GenerationOptions.of(generation.sampling(), generation.length());
+        var options =
+                GenerationOptions.of(generation.sampling(), generation.length()).cache(generation.cache());
         // Not to be stopped: a sample is short, and a checkpoint behind it must not lack it.
         var continuation = new Generator(model, options).generate(prompt, random, _ -> {});
         var before = Utf8Stream.printable(Utf8Stream.decode(prompt));

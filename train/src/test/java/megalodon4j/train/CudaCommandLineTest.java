@@ -125,7 +125,10 @@ class CudaCommandLineTest {
         assertTrue(process.waitFor(120, TimeUnit.SECONDS), () -> read(log));
         assertEquals(0, process.exitValue(), () -> read(log));
         assertTrue(read(log).contains("megalodon4j.tensor.cpu.CpuBackend "), "classes are logged");
-        var loaded = read(log).lines().filter(line -> line.startsWith("megalodon4j.tensor.cuda.")).toList();
+        var loaded = read(log)
+                .lines()
+                .filter(line -> line.startsWith("megalodon4j.tensor.cuda."))
+                .toList();
         assertEquals(List.of(), loaded);
     }
 

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import megalodon4j.tensor.cuda.TestDevice;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -26,8 +27,8 @@ class CudaCommandsTest {
     @ValueSource(strings = {"llama", "megalodon"})
     void losses(String model) throws IOException {
         train("cpu", model, STEPS);
-        train("cuda", model, STEPS);
-        assertSameLosses("cuda");
+        train("cuda", model, STEPS, cuda());
+        assertSameLosses("cuda", STEPS);
         for (var file : List.of("model.safetensors", "optimizer.safetensors", "state.json", "config.yaml")) {
             assertTrue(Files.size(folder.resolve("cuda/checkpoint_final").resolve(file)) > 0, file);
         }
@@ -39,13 +40,22 @@ class CudaCommandsTest {
     @ParameterizedTest
     @ValueSource(strings = {"llama", "megalodon"})
     void checkpointsMoveBetweenDevices(String model) throws IOException {
-        train("cpu", model, STEPS);
-        train("there", model, STEPS / 2, cuda());
-        train("there", model, STEPS, "--resume", "latest");
-        assertSameLosses("there");
-        train("back", model, STEPS / 2, "--device", "cpu");
-        train("back", model, STEPS, cuda("--resume", "latest"));
-        assertSameLosses("back");
+        int half = 5, steps = 2 * half;
+        train("cpu", model, steps);
+        train("there", model, half, cuda());
+        train("there", model, steps, "--resume", "latest");
+        assertSameLosses("there", steps);
+        train("back", model, half);
+        train("back", model, steps, cuda("--resume", "latest"));
+        assertSameLosses("back", steps);
+    }
+
+    @Test
+    void whatIsDroppedIsTheSame() throws IOException {
+        Object[] rates = {"--set", "dropout=0.1", "--set", "hidden_dropout=0.2", "--set", "attention_dropout=0.3"};
+        train("cpu", "megalodon", 5, rates);
+        train("cuda", "megalodon", 5, cuda(rates));
+        assertSameLosses("cuda", 5);
     }
 
     private static Object[] cuda(Object... more) {
@@ -58,7 +68,8 @@ class CudaCommandsTest {
         var command = new ArrayList<Object>(List.of("train", "--config", "../configs/test.yaml"));
         command.addAll(List.of("--run-dir", folder.resolve(run), "--set", "model=" + model));
         command.addAll(List.of("--set", "num_batches=" + steps, "--set", "precision=fp32"));
-        command.addAll(List.of(run.equals("cuda") ? cuda() : more));
+        command.addAll(List.of("--set", "generate_every=0", "--set", "val_batches=2"));
+        command.addAll(List.of(more));
         succeed(command.toArray());
     }
 
@@ -68,7 +79,7 @@ class CudaCommandsTest {
         return outcome;
     }
 
-    private void assertSameLosses(String run) throws IOException {
+    private void assertSameLosses(String run, int steps) throws IOException {
         List<String> want = metrics(folder.resolve("cpu")), got = metrics(folder.resolve(run));
         int losses = 0;
         for (var line : want) {
@@ -82,7 +93,7 @@ class CudaCommandsTest {
                 }
             }
         }
-        assertEquals(STEPS + STEPS / 5 + 1, losses);
+        assertEquals(steps + steps / 5 + 1, losses);
     }
 
     private static double loss(List<String> metrics, String loss, int step) {

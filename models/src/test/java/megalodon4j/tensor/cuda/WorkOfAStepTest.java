@@ -58,8 +58,28 @@ class WorkOfAStepTest {
 
     private static MegalodonConfig megalodon(EmaChoice ema) {
         return new MegalodonConfig(
-                256, 384, 6, 3, 192, 384, 1024, 8, 256, 32, 0, 0, 0, true, false, false, true, null, InitMode.BERT, false,
-                0, ema);
+                256,
+                384,
+                6,
+                3,
+                192,
+                384,
+                1024,
+                8,
+                256,
+                32,
+                0,
+                0,
+                0,
+                true,
+                false,
+                false,
+                true,
+                null,
+                InitMode.BERT,
+                false,
+                0,
+                ema);
     }
 
     private void check(String name, ModelConfig config) throws IOException {
@@ -74,7 +94,8 @@ class WorkOfAStepTest {
         adam.step(1e-3f, 0, 1);
         var update = row(name + ", clipping and Adam");
         var table = Files.readString(TABLE);
-        assertTrue(table.contains(step) && table.contains(update), TABLE + " lacks these rows:\n" + step + "\n" + update);
+        assertTrue(
+                table.contains(step) && table.contains(update), TABLE + " lacks these rows:\n" + step + "\n" + update);
     }
 
     private static void forwardAndBackward(LanguageModel model) {
@@ -88,9 +109,8 @@ class WorkOfAStepTest {
 
     private String row(String name) {
         var counters = backend.device().counters();
-        long kernels = counters.kernels().values().stream()
-                .mapToLong(Long::longValue)
-                .sum();
+        long kernels =
+                counters.kernels().values().stream().mapToLong(Long::longValue).sum();
         return String.format(
                 Locale.ROOT,
                 "| %s | %d | %d | %d | %d | %.1f | %.2f |",

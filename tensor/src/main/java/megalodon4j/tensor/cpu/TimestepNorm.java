@@ -61,7 +61,7 @@ final class TimestepNorm {
             Tensor y,
             Tensor mean,
             Tensor rstd) {
-        int batch = x.shape().size(0), length = x.shape().size(1), d = x.columns(), stride = 1 + 2 * groups;
+        int batch = x.shape().size(0), length = x.shape().size(1), d = x.columns(), width = 1 + 2 * groups;
         factor = Scratch.affine(w, d, 1, 1, 1, factor);
         offsets = Scratch.affine(b, d, 0, 1, 0, offsets);
         float[] xs = data(x),
@@ -79,12 +79,13 @@ final class TimestepNorm {
         Blocks.run(workers, batch * groups, GROUPS, (from, to, worker) -> {
             for (int i = from; i < to; i++) {
                 int sequence = i / groups, group = i % groups, at = sequence * length * groups + group;
-                int stateAt = so + sequence * stride, maskAt = ko + sequence * length;
+                int stateAt = so + sequence * 2 * width, maskAt = ko + sequence * length;
                 scan(masks, maskAt, means, mo + at, rstds, ro + at, length, eps, states, stateAt, group, groups);
             }
         });
         for (int sequence = 0; state != null && sequence < batch; sequence++) {
-            states[so + sequence * stride] += valid(masks, ko + sequence * length, length);
+            int at = so + sequence * 2 * width;
+            store(load(states, at, width) + valid(masks, ko + sequence * length, length), states, at, width);
         }
         Blocks.rows(workers, batch * length, (from, to, worker) -> {
             for (int row = from; row < to; row++) {
@@ -155,6 +156,16 @@ final class TimestepNorm {
         });
     }
 
+    // A number of a state is the sum of two floats.
+    private static double load(float[] state, int at, int width) {
+        return state[at] + (double) state[at + width];
+    }
+
+    private static void store(double x, float[] state, int at, int width) {
+        state[at] = (float) x;
+        state[at + width] = (float) (x - state[at]);
+    }
+
     /** Runs over the group means of one group that lie in {@code mean}, replacing them by the running means. */
     private static void scan(
             float[] mask,
@@ -169,10 +180,10 @@ final class TimestepNorm {
             int stateAt,
             int group,
             int groups) {
-        int stateMean = stateAt + 1 + group, stateVar = stateMean + groups;
-        double count = state == null ? 0 : state[stateAt];
-        double mu = state == null ? 0 : state[stateMean];
-        double var = state == null ? 1 : state[stateVar];
+        int stateMean = stateAt + 1 + group, stateVar = stateMean + groups, width = 1 + 2 * groups;
+        double count = state == null ? 0 : load(state, stateAt, width);
+        double mu = state == null ? 0 : load(state, stateMean, width);
+        double var = state == null ? 1 : load(state, stateVar, width);
         double sum = mu * count, m2 = var * Math.max(count, 1);
         var = count == 0 ? var : Math.max(var, FLOOR);
         double r = 1 / Math.sqrt(var + eps);
@@ -191,8 +202,8 @@ final class TimestepNorm {
             rstd[rstdAt] = (float) r;
         }
         if (state != null) {
-            state[stateMean] = (float) mu;
-            state[stateVar] = (float) var;
+            store(mu, state, stateMean, width);
+            store(var, state, stateVar, width);
         }
     }
 

@@ -2,6 +2,7 @@ package megalodon4j.tensor.cuda;
 
 import static megalodon4j.tensor.cuda.Launcher.flag;
 
+import megalodon4j.tensor.Dropout;
 import megalodon4j.tensor.Tensor;
 
 /** Causal attention by tiles, within chunks. */
@@ -24,6 +25,7 @@ final class Attention {
             int heads,
             int chunk,
             float scale,
+            Dropout dropout,
             Tensor o,
             Tensor logSum) {
         int batch = q.shape().size(0), queries = q.shape().size(1), d = q.columns() / heads, e = v.columns() / heads;
@@ -31,7 +33,7 @@ final class Attention {
         if (blocks == 0 || batch == 0) {
             return;
         }
-        launcher.launch(
+        var launch = launcher.launch(
                         "attention.attention",
                         blocks,
                         Math.multiplyExact(batch, heads),
@@ -50,8 +52,8 @@ final class Attention {
                 .i32(d)
                 .i32(e)
                 .i32(Math.min(chunk, keys))
-                .f32(scale)
-                .run();
+                .f32(scale);
+        launcher.dropout(launch, dropout).run();
     }
 
     void backward(
@@ -63,6 +65,7 @@ final class Attention {
             int heads,
             int chunk,
             float scale,
+            Dropout dropout,
             Tensor o,
             Tensor logSum,
             Tensor dq,
@@ -78,7 +81,7 @@ final class Attention {
         }
         try (var scope = launcher.scope()) {
             long delta = delta(dO, o, heads, length, e, launcher.floats(scope, q.rows() * heads));
-            launcher.launch(
+            var launch = launcher.launch(
                             "attention.attentionGrad",
                             blocks,
                             Math.multiplyExact(batch, heads),
@@ -102,8 +105,8 @@ final class Attention {
                     .f32(scale)
                     .i32(flag(addQ))
                     .i32(flag(addK))
-                    .i32(flag(addV))
-                    .run();
+                    .i32(flag(addV));
+            launcher.dropout(launch, dropout).run();
         }
     }
 

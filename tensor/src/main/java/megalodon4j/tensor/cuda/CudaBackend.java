@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.CudaException;
+import megalodon4j.tensor.Dropout;
 import megalodon4j.tensor.Precision;
 import megalodon4j.tensor.Recording;
 import megalodon4j.tensor.Storage;
@@ -156,6 +157,11 @@ public final class CudaBackend extends Backend {
     }
 
     @Override
+    protected void dropoutK(Dropout dropout, Tensor x, Tensor y) {
+        elementwise.dropout(dropout, x, y);
+    }
+
+    @Override
     protected void rmsNormK(Tensor x, Tensor gamma, float shift, float eps, Tensor y, Tensor rstd) {
         norms.rmsNorm(x, gamma, shift, eps, y, rstd);
     }
@@ -278,9 +284,10 @@ public final class CudaBackend extends Backend {
             int heads,
             int chunk,
             float scale,
+            Dropout dropout,
             Tensor o,
             Tensor logSum) {
-        attention.forward(q, k, v, keys, mask, heads, chunk, scale, o, logSum);
+        attention.forward(q, k, v, keys, mask, heads, chunk, scale, dropout, o, logSum);
     }
 
     @Override
@@ -293,6 +300,7 @@ public final class CudaBackend extends Backend {
             int heads,
             int chunk,
             float scale,
+            Dropout dropout,
             Tensor o,
             Tensor logSum,
             Tensor dq,
@@ -301,7 +309,7 @@ public final class CudaBackend extends Backend {
             boolean addQ,
             boolean addK,
             boolean addV) {
-        attention.backward(dO, q, k, v, mask, heads, chunk, scale, o, logSum, dq, dk, dv, addQ, addK, addV);
+        attention.backward(dO, q, k, v, mask, heads, chunk, scale, dropout, o, logSum, dq, dk, dv, addQ, addK, addV);
     }
 
     @Override

@@ -3,6 +3,7 @@ package megalodon4j.tensor.cuda;
 import static megalodon4j.tensor.cuda.Launcher.flag;
 
 import megalodon4j.tensor.Backend.AdamStep;
+import megalodon4j.tensor.Dropout;
 import megalodon4j.tensor.Tensor;
 
 /** What happens to each element by itself: sums, products, activations, the step of Adam. */
@@ -69,6 +70,17 @@ final class Elementwise {
                 .i32(flag(addA))
                 .i32(flag(addB))
                 .run();
+    }
+
+    void dropout(Dropout dropout, Tensor x, Tensor y) {
+        int n = x.elements();
+        var launch = launcher.each("elementwise.dropout", n, 2L * n)
+                .ptr(launcher.at(x))
+                .ptr(launcher.at(y))
+                .i32(n)
+                .i32(x.shape().size(1))
+                .i32(x.columns());
+        launcher.dropout(launch, dropout).run();
     }
 
     void adam(AdamStep step, Tensor p, Tensor grad, Tensor m, Tensor v) {

@@ -1,6 +1,7 @@
 package megalodon4j.tensor.cuda;
 
 import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.Dropout;
 import megalodon4j.tensor.Scope;
 import megalodon4j.tensor.Tensor;
 
@@ -59,6 +60,21 @@ final class Launcher {
         long to = floats(scope, values.length);
         device.upload(values, 0, values.length, to);
         return to;
+    }
+
+    /** Gives a kernel the arguments of its {@code Dropout}; null drops nothing. */
+    Launch dropout(Launch launch, Dropout dropout) {
+        if (dropout == null) {
+            return launch.i32(0).f32(1).i64(0).i64(0).i32(0);
+        }
+        if (replayed != null) {
+            replayed.changes();
+        }
+        return launch.i32(dropout.threshold())
+                .f32(dropout.scale())
+                .i64(dropout.seed())
+                .i64(dropout.firstSequence())
+                .i32(dropout.site());
     }
 
     /** Sets what is being replayed from now on; null for nothing. */

@@ -15,6 +15,7 @@ final class Replayed implements Recording {
     private final Allocations allocations;
     private final Map<int[], CudaStorage> inputs = new IdentityHashMap<>();
     private final Set<CudaStorage> used = Collections.newSetFromMap(new IdentityHashMap<>());
+    private boolean changes;
     private Graph graph;
 
     Replayed(Launcher launcher, Allocations allocations) {
@@ -23,8 +24,9 @@ final class Replayed implements Recording {
     }
 
     @Override
-    public void rehearse(Runnable work) {
+    public boolean rehearse(Runnable work) {
         watch(work);
+        return !changes;
     }
 
     @Override
@@ -44,6 +46,11 @@ final class Replayed implements Recording {
     /** Says that the work touches this memory. */
     void uses(CudaStorage storage) {
         used.add(storage);
+    }
+
+    /** Says that the work gives an operation numbers which are others each time. */
+    void changes() {
+        changes = true;
     }
 
     /** Where an array's numbers lie whenever the work runs. */

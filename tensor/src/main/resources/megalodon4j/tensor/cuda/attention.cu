@@ -104,7 +104,7 @@ inline __device__ float rowSum(float x) {
 // Grid: tiles of queries × slices of e, batch · heads. mask and logSum nullable.
 extern "C" __global__ void attention(
     const float* q, const float* k, const float* v, const float* mask, float* o, float* logSum, int queries,
-    int keys, int capacity, int heads, int d, int e, int chunk, float scale) {
+    int keys, int capacity, int heads, int d, int e, int chunk, float scale, DROPOUT) {
     __shared__ float left[TILE * PITCH], right[TILE * PITCH], weights[TILE * WEIGHTS];
     int slices = (e + TILE - 1) / TILE, first = blockIdx.x / slices * TILE, slice = blockIdx.x % slices * TILE;
     int b = blockIdx.y / heads, h = blockIdx.y % heads, shift = keys - queries, count = min(TILE, queries - first);
@@ -133,8 +133,11 @@ extern "C" __global__ void attention(
             max = rowMax(max);
             EACH_COLUMN(c) {
                 float p = s[r][c] == MINUS_INFINITY ? 0 : expf(s[r][c] - max);
-                weights[ROW(r) * WEIGHTS + COLUMN(c)] = p;
                 sum += p;
+                if (p != 0) {
+                    p *= DROPOUT_FACTOR(b, h * queries + first + ROW(r), j + COLUMN(c));
+                }
+                weights[ROW(r) * WEIGHTS + COLUMN(c)] = p;
             }
             // What was summed so far was relative to the old maximum.
             float shrink = maxima[r] == max ? 1 : expf(maxima[r] - max);
@@ -176,13 +179,13 @@ extern "C" __global__ void delta(const float* dO, const float* o, float* delta, 
     }
 }
 
-// With ds = scale p (dO vᵀ − delta): dq = ds k, dk = dsᵀ q, dv = pᵀ dO. A block has a slice of one tile of one of the
+// With ds = scale p (f dO vᵀ − delta): dq = ds k, dk = dsᵀ q, dv = (f p)ᵀ dO; f the dropout's factors. A block has a slice of one tile of one of the
 // three, and walks over the keys that its queries see, or over the queries that see its keys.
 // Grid: tiles × (2 slices of d + slices of e), batch · heads.
 extern "C" __global__ void attentionGrad(
     const float* dO, const float* q, const float* k, const float* v, const float* mask, const float* logSum,
     const float* delta, float* dq, float* dk, float* dv, int length, int heads, int d, int e, int chunk, float scale,
-    int addQ, int addK, int addV) {
+    int addQ, int addK, int addV, DROPOUT) {
     __shared__ float left[TILE * PITCH], right[TILE * PITCH], weights[TILE * WEIGHTS];
     int slicesD = (d + TILE - 1) / TILE, slicesE = (e + TILE - 1) / TILE, slices = 2 * slicesD + slicesE;
     int first = blockIdx.x / slices * TILE, slice = blockIdx.x % slices;
@@ -209,7 +212,8 @@ extern "C" __global__ void attentionGrad(
             EACH_COLUMN(c) {
                 bool visible = ROW(r) < queries && COLUMN(c) < keys && sees(query, j + COLUMN(c), chunk, mask);
                 float weight = visible ? expf(p[r][c] * scale - logSum[query]) : 0;
-                float w = ofV || !visible ? weight : weight * (dp[r][c] - delta[query]) * scale;
+                float kept = visible ? DROPOUT_FACTOR(b, h * length + query, j + COLUMN(c)) : 0;
+                float w = ofV ? weight * kept : visible ? weight * (kept * dp[r][c] - delta[query]) * scale : 0;
                 weights[ofQ ? ROW(r) * WEIGHTS + COLUMN(c) : COLUMN(c) * WEIGHTS + ROW(r)] = w;
             }
         }

@@ -26,6 +26,39 @@ inline __device__ float sigmoid(float x) {
     return 1 / (1 + expf(-x));
 }
 
+// --- dropout --------------------------------------------------------------------------------------------------------
+
+// What a kernel is told of its Dropout: words below the threshold drop.
+#define DROPOUT unsigned threshold, float keptScale, unsigned long long seed, unsigned long long firstSequence, int site
+#define DROPOUT_FACTOR(sequence, row, column) \
+    dropoutFactor(threshold, keptScale, seed, (firstSequence + (sequence)) << 20 | site, row, column)
+
+// Word column mod 4 of Philox4x32-10 (Salmon et al. 2011).
+inline __device__ unsigned philox(unsigned long long low, unsigned long long high, unsigned long long key, int word) {
+    unsigned c0 = low, c1 = low >> 32, c2 = high, c3 = high >> 32, k0 = key, k1 = key >> 32;
+    for (int round = 0; round < 10; round++) {
+        unsigned h0 = __umulhi(0xD2511F53u, c0), l0 = 0xD2511F53u * c0;
+        unsigned h1 = __umulhi(0xCD9E8D57u, c2), l1 = 0xCD9E8D57u * c2;
+        c0 = h1 ^ c1 ^ k0;
+        c1 = l1;
+        c2 = h0 ^ c3 ^ k1;
+        c3 = l0;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    return word < 2 ? (word == 0 ? c0 : c1) : (word == 2 ? c2 : c3);
+}
+
+// 0 for an element that is dropped, else the scale.
+inline __device__ float dropoutFactor(
+    unsigned threshold, float scale, unsigned long long seed, unsigned long long high, int row, int column) {
+    if (threshold == 0) {
+        return scale;
+    }
+    unsigned long long low = 1ull << 63 | (unsigned long long) row << 31 | column >> 2;
+    return philox(low, high, seed, column & 3) < threshold ? 0 : scale;
+}
+
 // --- a warp: every lane gets the result -----------------------------------------------------------------------------
 
 template <class T>

@@ -38,6 +38,14 @@ extern "C" __global__ void siluGrad(const float* dy, const float* a, const float
     }
 }
 
+// x, y (batch, length, columns)
+extern "C" __global__ void dropout(const float* x, float* y, int n, int length, int columns, DROPOUT) {
+    EACH(i, n) {
+        int row = i / columns;
+        y[i] = x[i] * DROPOUT_FACTOR(row / length, row % length, i % columns);
+    }
+}
+
 // rate = lr / (1 − β₁ᵗ), root = 1 / √(1 − β₂ᵗ).
 extern "C" __global__ void adam(
     float* p, const float* grad, float* m, float* v, int n,

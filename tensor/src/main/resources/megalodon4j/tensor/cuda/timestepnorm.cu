@@ -22,21 +22,33 @@ extern "C" __global__ void groupMeans(const float* x, float* means, int n, int w
     }
 }
 
+// A number of a state is the sum of two floats that lie so far apart.
+inline __device__ double stored(const float* at, int apart) {
+    return at[0] + (double) at[apart];
+}
+
+inline __device__ void store(double x, float* at, int apart) {
+    at[0] = (float) x;
+    at[apart] = (float) (x - at[0]);
+}
+
 // Of so many tokens; that of the state if there are none.
 inline __device__ double variance(double m2, double count, double before) {
     return count > 0 ? fmax(m2 / count, FLOOR) : before;
 }
 
-// Replaces the group's means g_t in mean by the running ones, and gives rstd; state (batch, 1 + 2 groups), nullable.
+// Replaces the group's means g_t in mean by the running ones, and gives rstd; state (batch, 2, 1 + 2 groups), nullable.
 extern "C" __global__ void scan(
     const float* mask, float* mean, float* rstd, float* state, int batch, int length, int groups, float eps) {
     int sequence = WARP_OF_GRID / groups, group = WARP_OF_GRID % groups;
     if (sequence >= batch) {
         return;
     }
-    state = state ? state + sequence * (1 + 2 * groups) : nullptr;
-    const double mean0 = state ? state[1 + group] : 0, var0 = state ? state[1 + groups + group] : 1;
-    double count = state ? state[0] : 0, sum = mean0 * count, m2 = var0 * fmax(count, 1.0), last = mean0;
+    const int numbers = 1 + 2 * groups;
+    state = state ? state + sequence * 2 * numbers : nullptr;
+    const double mean0 = state ? stored(state + 1 + group, numbers) : 0;
+    const double var0 = state ? stored(state + 1 + groups + group, numbers) : 1;
+    double count = state ? stored(state, numbers) : 0, sum = mean0 * count, m2 = var0 * fmax(count, 1.0), last = mean0;
     for (int from = 0; from < length; from += 32) {
         int t = from + LANE, token = sequence * length + t, at = token * groups + group;
         bool valid = t < length && isValid(mask, token);
@@ -57,8 +69,8 @@ extern "C" __global__ void scan(
         last = __shfl_sync(ALL_LANES, mu, 31);
     }
     if (state && LANE == 0) {
-        state[1 + group] = (float) last;
-        state[1 + groups + group] = (float) variance(m2, count, var0);
+        store(last, state + 1 + group, numbers);
+        store(variance(m2, count, var0), state + 1 + groups + group, numbers);
     }
 }
 
@@ -74,7 +86,9 @@ extern "C" __global__ void advanceCounts(const float* mask, float* state, int ba
     }
     count = warpSum(count);
     if (LANE == 0) {
-        state[sequence * (1 + 2 * groups)] += count;
+        const int numbers = 1 + 2 * groups;
+        state += sequence * 2 * numbers;
+        store(stored(state, numbers) + count, state, numbers);
     }
 }
 

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.Dropout;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.TestTensors;
 import org.junit.jupiter.api.AfterEach;
@@ -134,6 +135,20 @@ class RepeatedWorkTest {
         var four = sum.toArray();
         for (int i = 0; i < 100; i++) {
             assertEquals(three[i] * 4 / 3, four[i], 1e-5 * Math.abs(four[i]));
+        }
+    }
+
+    /** What is dropped is another thing for each sequence, so that nothing of it can be recorded. */
+    @Test
+    void workThatDropsIsDoneAnew() {
+        var x = TestTensors.tensor(backend, 1, 2, 3, 10);
+        Tensor y = backend.tensor(2, 3, 10), want = backend.tensor(2, 3, 10);
+        var sequence = new long[1];
+        var work = backend.repeated(() -> backend.dropout(new Dropout(0.5, 7, sequence[0], 3), x, y));
+        for (; sequence[0] < 8; sequence[0] += 2) {
+            work.run();
+            backend.dropout(new Dropout(0.5, 7, sequence[0], 3), x, want);
+            assertArrayEquals(want.toArray(), y.toArray());
         }
     }
 
