@@ -58,8 +58,7 @@ abstract class Library {
     }
 
     final CudaException failure(String format, Object... arguments) {
-        return new CudaException(
-                found.file().getFileName() + ": " + String.format(Locale.ROOT, format, arguments));
+        return new CudaException(found.file().getFileName() + ": " + String.format(Locale.ROOT, format, arguments));
     }
 
     /** What a status code means: its name, and more if the library says more. */

@@ -93,9 +93,7 @@ class LibrariesTest {
         var a = folder("a", "libcuda.so.1");
         var report = CudaReport.of(a);
         assertFalse(report.available());
-        assertTrue(
-                report.problem().startsWith(a.resolve("libcuda.so.1") + " cannot be loaded"),
-                report::problem);
+        assertTrue(report.problem().startsWith(a.resolve("libcuda.so.1") + " cannot be loaded"), report::problem);
     }
 
     @Test
