@@ -18,10 +18,12 @@ import megalodon4j.tensor.Workers;
 final class Attention {
     private final Workers workers;
     private final WorkerScratch scratch;
+    private final FewQueries fewQueries;
 
     Attention(Workers workers) {
         this.workers = workers;
         this.scratch = new WorkerScratch(workers);
+        this.fewQueries = new FewQueries(workers);
     }
 
     /** Where one head's queries, keys and values lie, and its part of the work. */
@@ -53,6 +55,10 @@ final class Attention {
             float scale,
             Tensor o,
             Tensor logSum) {
+        if (q.shape().size(1) <= FewQueries.MOST) {
+            fewQueries.forward(q, k, v, keys, mask, heads, chunk, scale, o, logSum);
+            return;
+        }
         var s = new Layout(q, k, v, keys, heads, chunk);
         workers.run(q.shape().size(0) * heads * s.chunks, (item, worker) -> {
             int b = item / s.chunks / heads, h = item / s.chunks % heads, first = item % s.chunks * s.chunk;
