@@ -208,7 +208,9 @@ public final class Megalodon implements LanguageModel {
     private Variable attend(Variable x, Attention a, Tensor mask, MegalodonCache.Layer cache, long position) {
         int heads = config.numHeads(), length = x.shape().size(1);
         var t = timestepNorm(x, a.timenorm, mask, cache == null ? null : cache.timenorm());
-        var coefficients = Ops.emaCoefficients(x.tape(), a.cema); // (5, N, D)
+        var coefficients = cache == null
+                ? Ops.emaCoefficients(x.tape(), a.cema)
+                : cache.coefficients(x.tape(), a.cema); // (5, N, D)
         var method = cache == null ? config.cema().method() : Backend.EmaMethod.SCAN;
         var y = Ops.ema(t, mask, coefficients, a.cema.omega(), cache == null ? null : cache.ema(), method);
         var m = Ops.rmsNorm(y, a.rmsGamma, 1, EPS); // (B, L, D)
