@@ -33,9 +33,10 @@ import org.openjdk.jmh.runner.options.CommandLineOptionException;
 import org.openjdk.jmh.runner.options.CommandLineOptions;
 import org.openjdk.jmh.runner.options.OptionsBuilder;
 import org.openjdk.jmh.runner.options.VerboseMode;
+import picocli.CommandLine;
 
 /**
- * {@code megalodon bench [REGEX…] [JMH options]}: runs JMH, keeps its JSON, prints a table. Exit codes: 0 done, 1 a
+ * {@code megalodon bench [REGEX…] [JMH options]}: runs JMH, keeps its JSON, prints a table; {@code megalodon bench curve}: {@link Curve}. Exit codes: 0 done, 1 a
  * benchmark failed, 2 the command line is wrong.
  *
  * <p>JMH starts its forks with the flags of this JVM, which are those of the launcher.
@@ -45,6 +46,7 @@ public final class BenchMain {
 
     private static final String USAGE = """
             usage: megalodon bench [REGEX…] [JMH options]
+                   megalodon bench curve        what a token costs as a text grows long; curve --help
               REGEX           those benchmarks whose name contains it, in upper or lower case; all without one
               --list          the benchmarks and their parameters
               -p NAME=A,B     another choice of a parameter's values, for example -p cores=1 -p model=llama
@@ -65,12 +67,21 @@ public final class BenchMain {
         System.setErr(new PrintStream(openStderr(), true, StandardCharsets.UTF_8));
         int exitCode;
         try {
-            exitCode = run(out, args);
+            exitCode = args.length > 0 && args[0].equals("curve")
+                    ? curve(out, Arrays.copyOfRange(args, 1, args.length))
+                    : run(out, args);
         } catch (WrongUse e) {
             exitCode = explain(e, 2);
         }
         out.flush();
         System.exit(exitCode);
+    }
+
+    static int curve(PrintStream out, String... args) {
+        return new CommandLine(new Curve(out))
+                .setParameterExceptionHandler((e, _) -> explain(e, 2))
+                .setExecutionExceptionHandler((e, _, _) -> explain(e, 1))
+                .execute(args);
     }
 
     // The launcher filters what the JVM writes there, and hands on a way past the filter.

@@ -1,6 +1,8 @@
 package megalodon4j.bench;
 
 import java.util.SplittableRandom;
+import megalodon4j.autograd.Tape;
+import megalodon4j.models.LanguageModel;
 
 /** Checks results against ones in double: what computes something else must not be timed. */
 final class Verify {
@@ -16,6 +18,16 @@ final class Verify {
     static void that(boolean holds, String what) {
         if (!holds) {
             throw new IllegalStateException(what);
+        }
+    }
+
+    /** Fails unless these are the logits that a model's pass over the whole text leaves for the token behind it. */
+    static void lastLogits(LanguageModel model, int[] text, float[] got, double tolerance) {
+        try (var tape = Tape.inference(model.backend())) {
+            var whole = model.logits(tape, text, 1).value().toArray();
+            for (int i = 0; i < got.length; i++) {
+                close("logit " + i, whole[whole.length - got.length + i], got[i], 1, tolerance);
+            }
         }
     }
 

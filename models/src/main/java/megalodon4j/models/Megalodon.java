@@ -218,7 +218,8 @@ public final class Megalodon implements LanguageModel {
         int site = layer * SITES;
         int heads = config.numHeads(), length = x.shape().size(1);
         var t = timestepNorm(x, a.timenorm, mask, cache == null ? null : cache.timenorm());
-        var coefficients = Ops.emaCoefficients(tape, a.cema); // (5, N, D)
+        var coefficients =
+                cache == null ? Ops.emaCoefficients(tape, a.cema) : cache.coefficients(tape, a.cema); // (5, N, D)
         var method = cache == null ? config.cema().method() : Backend.EmaMethod.SCAN;
         var y = Ops.ema(t, mask, coefficients, a.cema.omega(), cache == null ? null : cache.ema(), method);
         var m = dropHidden(Ops.rmsNorm(y, a.rmsGamma, 1, EPS), site); // (B, L, D)

@@ -4,7 +4,10 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import megalodon4j.autograd.Ops;
+import megalodon4j.autograd.Ops.EmaParameters;
 import megalodon4j.autograd.Tape;
+import megalodon4j.autograd.Variable;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.SafeTensors;
 import megalodon4j.tensor.Shape;
@@ -19,8 +22,19 @@ final class MegalodonCache extends ModelCache {
     private final Layer[] layers;
     private final Tensor norm; // (B, 2, 1 + 2·G)
 
-    /** timenorm: (B, 2, 1 + 2·G), that is count, means, variances as sums of two floats; ema: (B, 2, N, D); kv: widths Z and E. */
-    record Layer(Tensor timenorm, Tensor ema, KeyValueCache kv) {}
+    /**
+     * timenorm: (B, 1 + 2·G), that is count, means, variances; coefficients: (5, N, D), of the EMA, blank before the first token; ema: (B, 2, N, D);
+     * kv: widths Z and E.
+     */
+    record Layer(Tensor timenorm, Tensor coefficients, Tensor ema, KeyValueCache kv) {
+        /** The coefficients of the EMA, computed once: a stream is read with the weights that it began with. */
+        Variable coefficients(Tape tape, EmaParameters parameters) {
+            if (coefficients.isBlank()) {
+                tape.backend().copy(Ops.emaCoefficients(tape, parameters).value(), coefficients);
+            }
+            return tape.constant(coefficients);
+        }
+    }
 
     MegalodonCache(MegalodonConfig config, Backend backend, CacheOptions options, int batch) {
         super(config, options, batch);
@@ -31,7 +45,8 @@ final class MegalodonCache extends ModelCache {
             var ema = backend.tensor(batch, 2, config.cemaNdim(), config.modelDim());
             backend.zero(ema);
             var kv = new KeyValueCache(backend, batch, config.zDim(), config.valueDim(), most);
-            layers[i] = new Layer(freshNorm(batch), ema, kv);
+            var coefficients = backend.tensor(5, config.cemaNdim(), config.modelDim());
+            layers[i] = new Layer(freshNorm(batch), coefficients, ema, kv);
         }
         norm = freshNorm(batch);
     }
@@ -42,7 +57,8 @@ final class MegalodonCache extends ModelCache {
         layers = new Layer[from.layers.length];
         for (int i = 0; i < layers.length; i++) {
             var layer = from.layers[i];
-            layers[i] = new Layer(rowsOf(layer.timenorm, rows), rowsOf(layer.ema, rows), layer.kv.select(rows));
+            layers[i] = new Layer(
+                    rowsOf(layer.timenorm, rows), layer.coefficients, rowsOf(layer.ema, rows), layer.kv.select(rows));
         }
         norm = rowsOf(from.norm, rows);
     }

@@ -329,4 +329,23 @@ class CacheTest {
         assertTrue(message.contains(part), message);
         assertEquals(1, message.lines().count(), message);
     }
+
+    /** What a stream computes of the weights once, another stream does not take over. */
+    @Test
+    void aNewStreamReadsWithTheWeightsOfNow() {
+        var model = model("megalodon");
+        var text = Arrays.copyOf(IDS, LENGTH);
+        var earlier = model.session().feed(text);
+        for (var parameter : model.parameters()) {
+            if (parameter.name().contains("cema")) {
+                backend.add(0.3f, parameter.value(), parameter.value());
+            }
+        }
+        var now = model.session().feed(text);
+        assertTrue(Math.abs(now[7] - earlier[7]) > 1e-4, "the weights have changed");
+        try (var tape = Tape.inference(backend)) {
+            var whole = model.logits(tape, text, 1).value().toArray();
+            assertClose("logits", Arrays.copyOfRange(whole, whole.length - now.length, whole.length), now, 1e-4);
+        }
+    }
 }

@@ -27,13 +27,42 @@ public final class Workers implements AutoCloseable {
     private static final long SPIN_NANOS = 200_000;
 
     private final Thread[] helpers;
-    private final AtomicInteger next = new AtomicInteger();
-    private final AtomicInteger busy = new AtomicInteger();
-    private volatile int generation;
+    private volatile Job job;
     private volatile boolean closed;
-    private volatile Throwable failure;
-    private Task task;
-    private int items;
+
+    /**
+     * One loop. Each has its own counters, so that a helper that comes late finds nothing left and disturbs nothing: the caller waits for items, never
+     * for a thread that the machine does not run.
+     */
+    private static final class Job {
+        private final int items;
+        private final AtomicInteger next = new AtomicInteger();
+        private final AtomicInteger done = new AtomicInteger();
+        private Task task;
+        private volatile Throwable failure;
+
+        Job(int items, Task task) {
+            this.items = items;
+            this.task = task;
+        }
+
+        /** Computes items until none are left. */
+        void work(int worker) {
+            for (int i = next.getAndIncrement(); i < items; i = next.getAndIncrement()) {
+                try {
+                    task.run(i, worker);
+                } catch (Throwable e) {
+                    failure = e;
+                    done.addAndGet(Math.max(0, items - next.getAndSet(items)));
+                }
+                done.incrementAndGet();
+            }
+        }
+
+        boolean isDone() {
+            return done.get() == items;
+        }
+    }
 
     /** @param count threads in all, the caller's included; at least 1 */
     public Workers(int count) {
@@ -63,27 +92,22 @@ public final class Workers implements AutoCloseable {
             }
             return;
         }
-        this.task = task;
-        this.items = items;
-        next.set(0);
-        busy.set(helpers.length);
-        generation++;
+        var current = new Job(items, task);
+        job = current;
         for (var helper : helpers) {
             LockSupport.unpark(helper);
         }
-        work(task, items, 0);
-        awaitHelpers();
-        this.task = null;
-        if (failure != null) {
-            var thrown = failure;
-            failure = null;
-            throw thrown instanceof RuntimeException e ? e : new IllegalStateException(thrown);
+        current.work(0);
+        await(current);
+        current.task = null; // what it refers to may be large
+        if (current.failure != null) {
+            throw current.failure instanceof RuntimeException e ? e : new IllegalStateException(current.failure);
         }
     }
 
-    private void awaitHelpers() {
+    private static void await(Job job) {
         long deadline = System.nanoTime() + SPIN_NANOS;
-        while (busy.get() > 0) {
+        while (!job.isDone()) {
             if (System.nanoTime() < deadline) {
                 Thread.onSpinWait();
             } else {
@@ -93,22 +117,11 @@ public final class Workers implements AutoCloseable {
         }
     }
 
-    private void work(Task task, int items, int worker) {
-        try {
-            for (int i = next.getAndIncrement(); i < items; i = next.getAndIncrement()) {
-                task.run(i, worker);
-            }
-        } catch (Throwable e) {
-            failure = e;
-            next.set(items);
-        }
-    }
-
     private void serve(int worker) {
-        int seen = 0;
+        Job seen = null;
         while (true) {
             long deadline = System.nanoTime() + SPIN_NANOS;
-            while (generation == seen) {
+            while (job == seen) {
                 if (closed) {
                     return;
                 }
@@ -118,9 +131,8 @@ public final class Workers implements AutoCloseable {
                     LockSupport.park(this);
                 }
             }
-            seen = generation;
-            work(task, items, worker);
-            busy.decrementAndGet();
+            seen = job;
+            seen.work(worker);
         }
     }
 

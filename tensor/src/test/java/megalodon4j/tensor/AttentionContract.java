@@ -149,8 +149,12 @@ interface AttentionContract extends Contract {
     }
 
     private static ReferenceAttention.Sizes sizes(Trial t, boolean cached) {
-        int batch = t.size("batch", 1, 2, 3), queries = t.size("queries", LENGTHS), heads = t.size("heads", 1, 2, 3);
-        int keys = queries + (cached ? t.size("older keys", 0, 1, 7, 64, 200) : 0);
+        return sizes(t, cached, LENGTHS);
+    }
+
+    private static ReferenceAttention.Sizes sizes(Trial t, boolean cached, int... lengths) {
+        int batch = t.size("batch", 1, 2, 3), queries = t.size("queries", lengths), heads = t.size("heads", 1, 2, 3);
+        int keys = queries + (cached ? t.size("older keys", 0, 1, 7, 64, 200, 515) : 0);
         int capacity = keys + (cached ? t.size("free", 0, 5, 64) : 0);
         int chunk = keys == queries
                 ? t.size("chunk", 1, 16, 50, 64, 128, queries, queries + 7, Integer.MAX_VALUE)
@@ -178,32 +182,42 @@ interface AttentionContract extends Contract {
     @Seeds(128)
     default void attention(int seed) {
         try (var t = trial(seed)) {
-            boolean cached = t.flag("cached");
-            var n = sizes(t, cached);
-            var mask = t.mask(n.batch(), n.keys());
-            boolean logSums = t.flag("logSum");
-            var dropout = t.flag("dropout") && !cached ? DropoutContract.draw(t) : null;
-            double[] q = queries(t, n), k = cache(t, n, n.d()), v = cache(t, n, n.e());
-            var o = t.result(n.batch(), n.queries(), n.heads() * n.e());
-            var logSum = logSums ? t.result(n.batch(), n.heads(), n.queries()) : null;
-            t.backend.attention(
-                    t.input(q, n.batch(), n.queries(), n.heads() * n.d()),
-                    t.input(k, n.batch(), n.capacity(), n.heads() * n.d()),
-                    t.input(v, n.batch(), n.capacity(), n.heads() * n.e()),
-                    n.keys(),
-                    t.input(mask, n.batch(), n.keys()),
-                    n.heads(),
-                    n.chunk(),
-                    (float) n.scale(),
-                    dropout,
-                    o,
-                    logSum);
-            var want = ReferenceAttention.attention(n, q, k, v, mask, dropout);
-            double sharpness = sharpness(n, q, withoutNaN(k));
-            t.expect("attention o", want.o(), o, TOLERANCE, sharpness * factor(dropout) * maxNorm(withoutNaN(v)));
-            if (logSums) {
-                t.expect("attention logSum", want.logSum(), logSum, 1e-6, 8 * sharpness);
-            }
+            attention(t, sizes(t, t.flag("cached")));
+        }
+    }
+
+    /** As in generation, which devices may compute in another way. */
+    @Seeds(128)
+    default void attentionOfFewQueries(int seed) {
+        try (var t = trial(seed)) {
+            attention(t, sizes(t, t.flag("cached"), 1, 2, 3, 4, 5));
+        }
+    }
+
+    private static void attention(Trial t, ReferenceAttention.Sizes n) {
+        var mask = t.mask(n.batch(), n.keys());
+        boolean logSums = t.flag("logSum"), cached = n.capacity() > n.queries();
+        var dropout = t.flag("dropout") && !cached ? DropoutContract.draw(t) : null;
+        double[] q = queries(t, n), k = cache(t, n, n.d()), v = cache(t, n, n.e());
+        var o = t.result(n.batch(), n.queries(), n.heads() * n.e());
+        var logSum = logSums ? t.result(n.batch(), n.heads(), n.queries()) : null;
+        t.backend.attention(
+                t.input(q, n.batch(), n.queries(), n.heads() * n.d()),
+                t.input(k, n.batch(), n.capacity(), n.heads() * n.d()),
+                t.input(v, n.batch(), n.capacity(), n.heads() * n.e()),
+                n.keys(),
+                t.input(mask, n.batch(), n.keys()),
+                n.heads(),
+                n.chunk(),
+                (float) n.scale(),
+                dropout,
+                o,
+                logSum);
+        var want = ReferenceAttention.attention(n, q, k, v, mask, dropout);
+        double sharpness = sharpness(n, q, withoutNaN(k));
+        t.expect("attention o", want.o(), o, TOLERANCE, sharpness * factor(dropout) * maxNorm(withoutNaN(v)));
+        if (logSums) {
+            t.expect("attention logSum", want.logSum(), logSum, 1e-6, 8 * sharpness);
         }
     }
 

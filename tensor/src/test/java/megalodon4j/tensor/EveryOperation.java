@@ -157,6 +157,9 @@ final class EveryOperation {
         var last = blank(n.batch, 1, n.columns());
         backend.attention(random(n.batch, 1, n.columns()), k, v, n.length, null, n.heads, n.length, 1, last, null);
         keep("attention of one query", last);
+        Tensor few = blank(n.batch, 3, n.columns()), fewSums = blank(n.batch, n.heads, 3);
+        backend.attention(random(n.batch, 3, n.columns()), k, v, n.length, mask(), n.heads, n.length, 1, few, fewSums);
+        keep("attention of few queries", few, fewSums);
         Tensor dz = blank(shape), dgamma = blank(2, n.columns()), dbeta = blank(2, n.columns());
         backend.queryKeyGrad(random(shape), random(shape), z, gamma, cos, sin, n.heads, rstd, dz, dgamma, dbeta);
         backend.rope(q, cos, sin, n.heads, true, false);

@@ -20,11 +20,13 @@ final class Attention {
     private final Workers workers;
     private final Dropouts dropouts;
     private final WorkerScratch scratch;
+    private final FewQueries fewQueries;
 
     Attention(Workers workers, Dropouts dropouts) {
         this.workers = workers;
         this.dropouts = dropouts;
         this.scratch = new WorkerScratch(workers);
+        this.fewQueries = new FewQueries(workers);
     }
 
     /** Where one head's queries, keys and values lie, and its part of the work. */
@@ -57,6 +59,10 @@ final class Attention {
             Dropout dropout,
             Tensor o,
             Tensor logSum) {
+        if (q.shape().size(1) <= FewQueries.MOST && dropout == null) {
+            fewQueries.forward(q, k, v, keys, mask, heads, chunk, scale, o, logSum);
+            return;
+        }
         var s = new Layout(q, k, v, keys, heads, chunk);
         workers.run(q.shape().size(0) * heads * s.chunks, (item, worker) -> {
             int b = item / s.chunks / heads, h = item / s.chunks % heads, first = item % s.chunks * s.chunk;

@@ -240,6 +240,10 @@ final class EmaScan {
 
     /** One row of W from {@code width} floats, zero behind them; all zero where there is no array. */
     void loadVector(float[] from, int at, int width, int row) {
+        if (from != null && width == W) {
+            FloatVector.fromArray(SPECIES, from, at).intoArray(w, row);
+            return;
+        }
         if (from != null) {
             System.arraycopy(from, at, w, row, width);
         }
@@ -247,18 +251,12 @@ final class EmaScan {
     }
 
     void storeVector(int row, float[] to, int at, int width, boolean add) {
-        for (int i = 0; i < width; i++) {
-            to[at + i] = w[row + i] + (add ? to[at + i] : 0);
-        }
+        Softmax.put(width, w, row, to, at, add);
     }
 
     void loadRows(float[] from, int at, int stride, int width, int count, int rows) {
         for (int t = 0; t < count; t++) {
-            if (width == W) {
-                FloatVector.fromArray(SPECIES, from, at + t * stride).intoArray(w, rows + t * W);
-            } else {
-                loadVector(from, at + t * stride, width, rows + t * W);
-            }
+            loadVector(from, at + t * stride, width, rows + t * W);
         }
     }
 

@@ -32,8 +32,10 @@ final class TimestepNorm {
     private static final VectorSpecies<Float> SHORT = FloatVector.SPECIES_128;
     private static final int S = SHORT.length();
 
-    // Groups whose recurrence is one item: one cache line of a token's means.
+    // Groups whose recurrence is one item: one cache line of a token's means, and more where there is little time to go
+    // through.
     private static final int GROUPS = 16;
+    private static final int STEPS = 1024;
 
     private final Workers workers;
     private final ColumnSums factorSums;
@@ -76,7 +78,7 @@ final class TimestepNorm {
                 means(xs, xo + row * d, means, mo + row * groups, groups, d / groups);
             }
         });
-        Blocks.run(workers, batch * groups, GROUPS, (from, to, worker) -> {
+        Blocks.run(workers, batch * groups, Math.max(GROUPS, STEPS / Math.max(1, length)), (from, to, worker) -> {
             for (int i = from; i < to; i++) {
                 int sequence = i / groups, group = i % groups, at = sequence * length * groups + group;
                 int stateAt = so + sequence * 2 * width, maskAt = ko + sequence * length;

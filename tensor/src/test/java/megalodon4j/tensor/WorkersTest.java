@@ -1,0 +1,72 @@
+package megalodon4j.tensor;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertSame;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.concurrent.atomic.AtomicIntegerArray;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class WorkersTest {
+    /** Jobs of a few items follow each other so fast that helpers come late to most of them. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 3, 8})
+    void everyItemIsComputedOnceBeforeRunReturns(int threads) {
+        try (var workers = new Workers(threads)) {
+            assertEquals(threads, workers.count());
+            for (int job = 0; job < 3_000; job++) {
+                int items = job % 17;
+                var times = new AtomicIntegerArray(items);
+                workers.run(items, (item, worker) -> {
+                    assertTrue(worker >= 0 && worker < threads);
+                    times.incrementAndGet(item);
+                });
+                for (int item = 0; item < items; item++) {
+                    assertEquals(1, times.get(item), "item " + item + " of job " + job);
+                }
+            }
+        }
+    }
+
+    /** What an item writes without any synchronisation, the caller reads after the job. */
+    @Test
+    void theCallerSeesWhatWasWritten() {
+        try (var workers = new Workers(3)) {
+            var squares = new int[50];
+            for (int job = 1; job < 2_000; job++) {
+                int factor = job;
+                workers.run(squares.length, (item, _) -> squares[item] = factor * item);
+                for (int i = 0; i < squares.length; i++) {
+                    assertEquals(factor * i, squares[i]);
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 5})
+    void aFailureReachesTheCallerAndTheTeamGoesOn(int threads) {
+        var broken = new IllegalArgumentException("broken");
+        try (var workers = new Workers(threads)) {
+            for (int job = 0; job < 500; job++) {
+                int bad = job % 7;
+                var thrown = assertThrows(
+                        IllegalArgumentException.class,
+                        () -> workers.run(20, (item, _) -> {
+                            if (item % 7 == bad) {
+                                throw broken;
+                            }
+                        }));
+                assertSame(broken, thrown);
+                var times = new AtomicIntegerArray(20);
+                workers.run(20, (item, _) -> times.incrementAndGet(item));
+                for (int item = 0; item < 20; item++) {
+                    assertEquals(1, times.get(item));
+                }
+            }
+        }
+    }
+}
