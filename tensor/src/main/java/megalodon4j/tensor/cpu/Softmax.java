@@ -21,6 +21,10 @@ import jdk.incubator.vector.VectorOperators;
 final class Softmax {
     private static final FloatVector IOTA = FloatVector.zero(SPECIES).addIndex(1);
 
+    // Below e^−50 a probability is none. It is nothing beside 1, and the gradients of a key that nobody sees would be subnormal: on their way back
+    // they made matrix products ten times as slow.
+    private static final float NEGLIGIBLE = -50;
+
     private Softmax() {}
 
     /**
@@ -81,7 +85,7 @@ final class Softmax {
         var total = FloatVector.zero(SPECIES);
         for (int j = 0, at = scores; j < keys; j++, at += NR) {
             var x = FloatVector.fromArray(SPECIES, w, at).mul(scale).sub(max);
-            x = x.blend(LOWEST, x.compare(VectorOperators.LT, LOWEST));
+            x = x.blend(LOWEST, x.compare(VectorOperators.LT, NEGLIGIBLE));
             var shifted = x.mul(LOG2_E).add(ROUND);
             var n = shifted.sub(ROUND);
             var r = x.sub(n.mul(LN2_HIGH)).sub(n.mul(LN2_LOW));
@@ -160,7 +164,7 @@ final class Softmax {
             int seen = sum == Float.NEGATIVE_INFINITY ? 0 : Math.min(width, i + shift + 1);
             var hidden = IOTA.compare(VectorOperators.GE, seen);
             var x = FloatVector.fromArray(SPECIES, w, scores).mul(scale).sub(sum);
-            x = x.blend(LOWEST, x.compare(VectorOperators.LT, LOWEST).or(hidden));
+            x = x.blend(LOWEST, x.compare(VectorOperators.LT, NEGLIGIBLE).or(hidden));
             var shifted = x.mul(LOG2_E).add(ROUND);
             var n = shifted.sub(ROUND);
             var r = x.sub(n.mul(LN2_HIGH)).sub(n.mul(LN2_LOW));

@@ -20,6 +20,9 @@ final class Tokens {
     // Exponentials that are summed in float; large vocabularies add such sums in double.
     private static final int RUN = 2048;
 
+    // Gradients below are left out.
+    private static final float NEGLIGIBLE = 1e-30f;
+
     private final Workers workers;
     private final float[][] scratch; // (workers, RUN): exponentials where no gradient is asked for
 
@@ -88,10 +91,24 @@ final class Tokens {
             sum += Reductions.sum(out, at, count);
         }
         if (d != null) {
-            Elementwise.add((float) (scale / sum), d, dlo, d, dlo, n, false);
+            scale((float) (scale / sum), d, dlo, n);
             d[dlo + label] -= scale;
         }
         return (float) (Math.log(sum) + max - target);
+    }
+
+    // d · factor; what is negligible becomes 0. A byte that never occurs gets ever smaller probabilities, and products of theirs would soon be
+    // subnormal, which makes a matrix product ten times as slow.
+    private static void scale(float factor, float[] d, int at, int n) {
+        int i = 0;
+        for (; i <= n - W; i += W) {
+            var x = FloatVector.fromArray(SPECIES, d, at + i).mul(factor);
+            x.blend(0, x.compare(VectorOperators.LT, NEGLIGIBLE)).intoArray(d, at + i);
+        }
+        for (; i < n; i++) {
+            float x = d[at + i] * factor;
+            d[at + i] = x < NEGLIGIBLE ? 0 : x;
+        }
     }
 
     private static float max(float[] x, int xo, int n) {
