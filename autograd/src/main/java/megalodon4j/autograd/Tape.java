@@ -9,7 +9,7 @@ import megalodon4j.tensor.Tensor;
 
 /**
  * One forward pass and what is needed to go back through it. Operations append their results in the order of computation; {@link #backward}
- * visits them in the opposite order. The tape owns the memory of all that is computed on it, until it is closed.
+ * visits them in the opposite order. The tape owns the memory of all that is computed on it, until it is cleared or closed.
  *
  * <pre>{@code
  * try (var tape = Tape.training(backend)) {
@@ -21,7 +21,8 @@ import megalodon4j.tensor.Tensor;
 public final class Tape implements AutoCloseable {
     private final Scope scope;
     private final boolean recording;
-    private final ArrayList<Variable> variables = new ArrayList<>();
+    private final ArrayList<Variable> variables = new ArrayList<>(); // the first ones recorded, the rest to be used again
+    private int recorded;
     private Tensor kept;
 
     private Tape(Backend backend, boolean recording) {
@@ -52,6 +53,11 @@ public final class Tape implements AutoCloseable {
         return scope.tensor(shape);
     }
 
+    /** {@link #tensor(Shape)} of {@code leading.withColumns(columns)}. */
+    public Tensor tensor(Shape leading, int columns) {
+        return scope.tensor(leading, columns);
+    }
+
     /** {@link #tensor(Shape)} of {@code Shape.of(sizes)}. */
     public Tensor tensor(int... sizes) {
         return scope.tensor(sizes);
@@ -66,8 +72,11 @@ public final class Tape implements AutoCloseable {
         if (!recording) {
             return new Variable(this, value, null);
         }
-        var variable = new Variable(this, value, backward);
-        variables.add(variable);
+        if (recorded == variables.size()) {
+            variables.add(new Variable(this, null, null));
+        }
+        var variable = variables.get(recorded++);
+        variable.set(value, backward);
         return variable;
     }
 
@@ -91,7 +100,7 @@ public final class Tape implements AutoCloseable {
         if (!recording) {
             throw new IllegalStateException("backward needs a tape that records: Tape.training(backend)");
         }
-        for (int i = variables.size() - 1; i >= 0; i--) {
+        for (int i = recorded - 1; i >= 0; i--) {
             var variable = variables.get(i);
             if (variable == result) {
                 variable.runBackward(gradient);
@@ -110,7 +119,6 @@ public final class Tape implements AutoCloseable {
                 scope.release(variable.value());
             }
         }
-        variables.clear();
     }
 
     /**
@@ -147,9 +155,25 @@ public final class Tape implements AutoCloseable {
         kept = dy;
     }
 
+    /**
+     * Takes back all that was computed, none of which may be used any more, and begins anew. A loop that clears one tape rather than opening the next
+     * makes no new variables.
+     */
+    public void clear() {
+        forget();
+        scope.clear();
+    }
+
+    private void forget() {
+        for (int i = 0; i < recorded; i++) {
+            variables.get(i).set(null, null);
+        }
+        recorded = 0;
+    }
+
     @Override
     public void close() {
-        variables.clear();
+        forget();
         scope.close();
     }
 }

@@ -3,6 +3,7 @@ package megalodon4j.train;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.function.LongSupplier;
 import megalodon4j.autograd.Adam;
 import megalodon4j.autograd.Ops;
 import megalodon4j.autograd.Tape;
@@ -29,6 +30,7 @@ final class Trainer {
     private final Corpus corpus;
     private final LanguageModel model;
     private final RunFolder folder;
+    private final LongSupplier clock;
     private final Adam adam;
     private final Sampler sampler;
     private final long checksum;
@@ -39,10 +41,16 @@ final class Trainer {
     private long sequences;
 
     Trainer(RunConfig config, Corpus corpus, LanguageModel model, RunFolder folder) {
+        this(config, corpus, model, folder, System::nanoTime);
+    }
+
+    /** @param clock nanoseconds since some moment */
+    Trainer(RunConfig config, Corpus corpus, LanguageModel model, RunFolder folder, LongSupplier clock) {
         this.config = config;
         this.corpus = corpus;
         this.model = model;
         this.folder = folder;
+        this.clock = clock;
         adam = new Adam(model.parameters(), BETA1, BETA2, EPS);
         sampler = Sampler.of(config, corpus.trainSize());
         checksum = corpus.checksum();
@@ -76,19 +84,20 @@ final class Trainer {
      * @return whether the end was reached; false if a stop was requested, after which the folder can be resumed
      */
     boolean run(Progress progress, Stop stop) throws IOException {
-        try (var metrics = new Metrics(folder.metrics())) {
-            return run(metrics, progress, stop);
+        try (var metrics = new Metrics(folder.metrics());
+                var tape = Tape.training(model.backend())) {
+            return run(metrics, tape, progress, stop);
         }
     }
 
-    private boolean run(Metrics metrics, Progress progress, Stop stop) throws IOException {
+    private boolean run(Metrics metrics, Tape tape, Progress progress, Stop stop) throws IOException {
         int begun = step;
         try {
             while (step < config.training().steps()) {
                 if (due(config.validation().every(), step)) {
                     validate(metrics, progress, stop);
                 }
-                train(metrics, progress, stop);
+                train(metrics, tape, progress, stop);
                 if (step > 1 && due(config.generation().every(), step - 1)) {
                     sample(progress);
                 }
@@ -124,20 +133,20 @@ final class Trainer {
                 String.format(Locale.ROOT, "step %,d: validation loss %.4f, bpc %.4f", step, loss, Metrics.bpc(loss)));
     }
 
-    private void train(Metrics metrics, Progress progress, Stop stop) throws IOException {
+    private void train(Metrics metrics, Tape tape, Progress progress, Stop stop) throws IOException {
         var training = config.training();
-        long started = System.nanoTime();
+        long started = clock.getAsLong();
         model.parameters().zeroGrad();
         double sum = 0;
         for (int done = 0; done < training.sequences(); done += training.microBatch()) {
             stop.check();
-            sum += accumulate(sequences + done);
+            sum += accumulate(tape, sequences + done);
         }
         double loss = sum / tokensAStep();
         requireFinite("train_loss", loss);
         double norm = adam.step((float) training.learningRate(), (float) training.weightDecay(), training.maxNorm());
         requireFinite("grad_norm", norm);
-        double seconds = (System.nanoTime() - started) / 1e9;
+        double seconds = (clock.getAsLong() - started) / 1e9;
         sequences += training.sequences();
         tokens += tokensAStep();
         metrics.training(step, loss, norm, training.learningRate(), tokens, seconds);
@@ -149,17 +158,16 @@ final class Trainer {
      * One micro-batch forward and backward; the gradient is that of the mean over the whole step. Returns the sum of
      * its losses.
      */
-    private double accumulate(long firstSequence) {
+    private double accumulate(Tape tape, long firstSequence) {
         for (int row = 0; row < batch.sequences(); row++) {
             batch.put(row, corpus.bytes(), sampler.start(firstSequence + row));
         }
-        try (var tape = Tape.training(model.backend())) {
-            var logits = model.logits(tape, batch.ids(), batch.sequences());
-            var losses = Ops.crossEntropy(logits, batch.labels(), 1f / tokensAStep());
-            double sum = model.backend().sum(losses.value());
-            tape.backward(losses);
-            return sum;
-        }
+        var logits = model.logits(tape, batch.ids(), batch.sequences());
+        var losses = Ops.crossEntropy(logits, batch.labels(), 1f / tokensAStep());
+        double sum = model.backend().sum(losses.value());
+        tape.backward(losses);
+        tape.clear();
+        return sum;
     }
 
     private void requireFinite(String what, double value) {

@@ -47,6 +47,11 @@ public final class CpuBackend extends Backend {
     }
 
     @Override
+    public int vectorLanes() {
+        return Lanes.W;
+    }
+
+    @Override
     public void close() {
         super.close();
         workers.close();

@@ -12,35 +12,63 @@ import megalodon4j.tensor.Workers;
 
 /** Copies, sums and products, element by element. */
 final class Elementwise {
-    private final Workers workers;
+    private final Blocks copy;
+    private final Blocks zero;
+    private final Blocks addition;
+    private final Blocks product;
+    private Tensor x, y, z;
+    private float scale;
+    private boolean add;
 
     Elementwise(Workers workers) {
-        this.workers = workers;
+        copy = new Blocks(workers, this::copy);
+        zero = new Blocks(workers, this::zero);
+        addition = new Blocks(workers, this::add);
+        product = new Blocks(workers, this::multiply);
     }
 
     void copy(Tensor from, Tensor to) {
-        float[] a = data(from), b = data(to);
-        int ao = offset(from), bo = offset(to);
-        Blocks.elements(workers, to.elements(), (i, end, worker) -> System.arraycopy(a, ao + i, b, bo + i, end - i));
+        x = from;
+        y = to;
+        copy.elements(to.elements());
     }
 
     void zero(Tensor x) {
-        float[] a = data(x);
-        int ao = offset(x);
-        Blocks.elements(workers, x.elements(), (i, end, worker) -> Arrays.fill(a, ao + i, ao + end, 0));
+        this.x = x;
+        zero.elements(x.elements());
     }
 
     void add(float scale, Tensor x, Tensor y, boolean add) {
-        float[] a = data(x), b = data(y);
-        int ao = offset(x), bo = offset(y);
-        Blocks.elements(workers, y.elements(), (i, end, worker) -> add(scale, a, ao + i, b, bo + i, end - i, add));
+        this.scale = scale;
+        this.x = x;
+        this.y = y;
+        this.add = add;
+        addition.elements(y.elements());
     }
 
     void multiply(Tensor x, Tensor y, Tensor z, boolean add) {
-        float[] a = data(x), b = data(y), c = data(z);
-        int ao = offset(x), bo = offset(y), co = offset(z);
-        Blocks.elements(
-                workers, z.elements(), (i, end, worker) -> multiply(a, ao + i, b, bo + i, c, co + i, end - i, add));
+        this.x = x;
+        this.y = y;
+        this.z = z;
+        this.add = add;
+        product.elements(z.elements());
+    }
+
+    private void copy(int from, int to, int worker) {
+        System.arraycopy(data(x), offset(x) + from, data(y), offset(y) + from, to - from);
+    }
+
+    private void zero(int from, int to, int worker) {
+        Arrays.fill(data(x), offset(x) + from, offset(x) + to, 0);
+    }
+
+    private void add(int from, int to, int worker) {
+        add(scale, data(x), offset(x) + from, data(y), offset(y) + from, to - from, add);
+    }
+
+    private void multiply(int from, int to, int worker) {
+        int xo = offset(x) + from, yo = offset(y) + from, zo = offset(z) + from;
+        multiply(data(x), xo, data(y), yo, data(z), zo, to - from, add);
     }
 
     /** y (+)= scale · x. */

@@ -130,29 +130,8 @@ final class Softmax {
     /** out[i] = x[i] · y[i] for rows i of a width, {@code stride} apart. */
     static void rowDots(int rows, int width, float[] x, int xo, float[] y, int yo, int stride, float[] out, int to) {
         for (int i = 0; i < rows; i++, xo += stride, yo += stride) {
-            out[to + i] = dot(width, x, xo, y, yo);
+            out[to + i] = Reductions.dot(x, xo, y, yo, width);
         }
-    }
-
-    private static float dot(int n, float[] x, int xo, float[] y, int yo) {
-        var sum = FloatVector.zero(SPECIES);
-        int i = 0;
-        for (; i + W <= n; i += W) {
-            sum = FloatVector.fromArray(SPECIES, x, xo + i)
-                    .mul(FloatVector.fromArray(SPECIES, y, yo + i))
-                    .add(sum);
-        }
-        if (W > 8) {
-            sum = sum.add(sum.rearrange(VectorMath.OTHER_HALF));
-        }
-        if (W > 4) {
-            sum = sum.add(sum.rearrange(VectorMath.OTHER_QUARTER));
-        }
-        float total = (sum.lane(0) + sum.lane(1)) + (sum.lane(2) + sum.lane(3));
-        for (; i < n; i++) {
-            total += x[xo + i] * y[yo + i];
-        }
-        return total;
     }
 
     /** to (+)= from. */

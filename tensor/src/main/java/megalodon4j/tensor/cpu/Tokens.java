@@ -32,11 +32,12 @@ final class Tokens {
         int d = table.columns();
         float[] rows = data(table), ys = data(y);
         int to = offset(table), yo = offset(y);
-        Blocks.rows(workers, ids.length, (from, end, worker) -> {
+        new Blocks(workers, (from, end, worker) -> {
             for (int row = from; row < end; row++) {
                 Elementwise.add(scale, rows, to + ids[row] * d, ys, yo + row * d, d, false);
             }
-        });
+                })
+                .rows(ids.length);
     }
 
     void embeddingGrad(Tensor dy, int[] ids, int paddingId, float scale, Tensor dtable, boolean add) {
@@ -44,29 +45,31 @@ final class Tokens {
         float[] dys = data(dy), rows = data(dtable);
         int dyo = offset(dy), to = offset(dtable);
         if (!add) {
-            Blocks.elements(workers, vocabulary * d, (from, end, worker) -> Arrays.fill(rows, to + from, to + end, 0));
+            new Blocks(workers, (from, end, worker) -> Arrays.fill(rows, to + from, to + end, 0)).elements(vocabulary * d);
         }
         // Rows of the table meet the same token many times: split over columns, each adds its tokens in their order.
-        Blocks.run(workers, d, STRIP, (from, end, worker) -> {
+        new Blocks(workers, (from, end, worker) -> {
             for (int row = 0; row < ids.length; row++) {
                 if (ids[row] != paddingId) {
                     int at = to + ids[row] * d + from;
                     Elementwise.add(scale, dys, dyo + row * d + from, rows, at, end - from, true);
                 }
             }
-        });
+                })
+                .blocks(d, STRIP);
     }
 
     void crossEntropy(Tensor logits, int[] labels, float scale, Tensor losses, Tensor dlogits) {
         int v = logits.columns();
         float[] xs = data(logits), ls = data(losses), ds = data(dlogits);
         int xo = offset(logits), lo = offset(losses), dlo = offset(dlogits);
-        Blocks.rows(workers, labels.length, (from, to, worker) -> {
+        new Blocks(workers, (from, to, worker) -> {
             for (int row = from; row < to; row++) {
                 int at = row * v;
                 ls[lo + row] = crossEntropy(xs, xo + at, labels[row], scale, ds, dlo + at, scratch[worker], v);
             }
-        });
+                })
+                .rows(labels.length);
     }
 
     /** The loss of a row; with {@code d}, d = (softmax(x) − onehot(label)) · scale. */

@@ -38,45 +38,30 @@ final class VectorMath {
     private VectorMath() {}
 
     /**
-     * eˣ to one unit in the last place; 0 below −87.7, ∞ above 88.4. The same bits with and without FMA.
+     * out = eˣ of x · scale + shift, to one unit in the last place; 0 below −87.7, ∞ above 88.4. The same bits with and without FMA.
      *
      * <p>With n the integer nearest to x / ln 2 and r = x − n ln 2, it is 2ⁿ eʳ, and eʳ a minimax polynomial on |r| ≤ ½ ln 2.
      */
-    static FloatVector exp(FloatVector x) {
-        x = x.blend(LOWEST, x.compare(VectorOperators.LT, LOWEST));
-        x = x.blend(HIGHEST, x.compare(VectorOperators.GT, HIGHEST));
-        var shifted = x.mul(LOG2_E).add(ROUND);
-        var n = shifted.sub(ROUND);
-        var r = x.sub(n.mul(LN2_HIGH)).sub(n.mul(LN2_LOW));
-        var p = r.mul(0.0013887505f).add(0.0083733154f);
-        p = p.mul(r).add(0.04166758f);
-        p = p.mul(r).add(0.16666473f);
-        p = p.mul(r).add(0.49999994f);
-        p = p.mul(r).add(1);
-        p = p.mul(r).add(1);
-        return p.mul(
-                shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats());
-    }
-
-    /** out = e^(scale · x + shift). */
     static void exp(float scale, float[] x, int xo, float shift, float[] out, int oo, int n) {
         int i = 0;
         for (; i <= n - W; i += W) {
-            exp(FloatVector.fromArray(SPECIES, x, xo + i).mul(scale).add(shift)).intoArray(out, oo + i);
+            var v = FloatVector.fromArray(SPECIES, x, xo + i).mul(scale).add(shift);
+            v = v.blend(LOWEST, v.compare(VectorOperators.LT, LOWEST));
+            v = v.blend(HIGHEST, v.compare(VectorOperators.GT, HIGHEST));
+            var shifted = v.mul(LOG2_E).add(ROUND);
+            var whole = shifted.sub(ROUND);
+            var r = v.sub(whole.mul(LN2_HIGH)).sub(whole.mul(LN2_LOW));
+            var p = r.mul(0.0013887505f).add(0.0083733154f);
+            p = p.mul(r).add(0.04166758f);
+            p = p.mul(r).add(0.16666473f);
+            p = p.mul(r).add(0.49999994f);
+            p = p.mul(r).add(1);
+            p = p.mul(r).add(1);
+            var power = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
+            p.mul(power.reinterpretAsFloats()).intoArray(out, oo + i);
         }
         for (; i < n; i++) {
             out[oo + i] = (float) Math.exp(x[xo + i] * scale + shift);
         }
-    }
-
-    /** The sum of the lanes of a vector of {@link Lanes#SPECIES}, or of four lanes. */
-    static float sum(FloatVector v) {
-        if (v.length() > 8) {
-            v = v.add(v.rearrange(OTHER_HALF));
-        }
-        if (v.length() > 4) {
-            v = v.add(v.rearrange(OTHER_QUARTER));
-        }
-        return (v.lane(0) + v.lane(1)) + (v.lane(2) + v.lane(3));
     }
 }
