@@ -1,6 +1,7 @@
 package megalodon4j.autograd;
 
 import megalodon4j.tensor.Backend.EmaMethod;
+import megalodon4j.tensor.Dropout;
 import megalodon4j.tensor.Tensor;
 
 /**
@@ -69,6 +70,22 @@ public final class Ops {
         return tape.record(y, dy -> backend.siluGrad(dy, a.value(), value(b), a.grad(), grad(b)));
     }
 
+    /**
+     * Drops elements of x, in place: x must not be read afterwards, neither by the operation that computed it. x: (B, L, D); a null
+     * {@code dropout} drops nothing.
+     */
+    public static Variable dropout(Variable x, Dropout dropout) {
+        if (dropout == null) {
+            return x;
+        }
+        var backend = x.tape().backend();
+        backend.dropout(dropout, x.value(), x.value());
+        return x.tape().recordInPlace(x, dy -> {
+            backend.dropout(dropout, dy, dy);
+            x.receive(dy);
+        });
+    }
+
     /** y = x / sqrt(mean(x²) + ε) · (γ + shift), row by row. x: (…, D); γ: (D). Keeps 1 / sqrt(…): (…, 1). */
     public static Variable rmsNorm(Variable x, Parameter gamma, float shift, float eps) {
         var tape = x.tape();
@@ -93,7 +110,7 @@ public final class Ops {
     }
 
     /**
-     * A group norm whose statistics run over time. x: (B, L, D); mask: (B, L) or null; w, b: (D); state: (B, 1 + 2·G) or null, carried on
+     * A group norm whose statistics run over time. x: (B, L, D); mask: (B, L) or null; w, b: (D); state: (B, 2, 1 + 2·G) or null, carried on
      * but not differentiated. Keeps mean and 1 / sqrt(var + ε): (B, L, G).
      */
     public static Variable timestepNorm(
@@ -154,22 +171,22 @@ public final class Ops {
     }
 
     /**
-     * Causal softmax attention within chunks of a sequence. q, k: (B, L, H·d); v: (B, L, H·e); mask: (B, L) or null. Keeps the logarithms of
-     * the sums: (B, H, L).
+     * Causal softmax attention within chunks of a sequence. q, k: (B, L, H·d); v: (B, L, H·e); mask: (B, L) or null; dropout: of the weights,
+     * or null. Keeps the logarithms of the sums: (B, H, L).
      */
     public static Variable attention(
-            Variable q, Variable k, Variable v, Tensor mask, int heads, int chunk, float scale) {
+            Variable q, Variable k, Variable v, Tensor mask, int heads, int chunk, float scale, Dropout dropout) {
         var tape = q.tape();
         var backend = tape.backend();
         int batch = q.shape().size(0), length = q.shape().size(1);
         var o = tape.tensor(v.shape());
         var logSum = tape.tensor(batch, heads, length);
-        backend.attention(q.value(), k.value(), v.value(), length, mask, heads, chunk, scale, o, logSum);
+        backend.attention(q.value(), k.value(), v.value(), length, mask, heads, chunk, scale, dropout, o, logSum);
         return tape.record(
                 o,
                 dO -> backend.attentionGrad(
-                        dO, q.value(), k.value(), v.value(), mask, heads, chunk, scale, o, logSum, q.grad(), k.grad(),
-                        v.grad()));
+                        dO, q.value(), k.value(), v.value(), mask, heads, chunk, scale, dropout, o, logSum, q.grad(),
+                        k.grad(), v.grad()));
     }
 
     /** Attention of new queries to the keys and values of a cache, without a gradient. k, v: (B, C, …), of which {@code keys} are filled. */

@@ -3,6 +3,7 @@ package megalodon4j.autograd;
 import java.util.ArrayList;
 import java.util.function.UnaryOperator;
 import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.Dropout;
 import megalodon4j.tensor.Scope;
 import megalodon4j.tensor.Shape;
 import megalodon4j.tensor.Tensor;
@@ -21,23 +22,37 @@ import megalodon4j.tensor.Tensor;
 public final class Tape implements AutoCloseable {
     private final Scope scope;
     private final boolean recording;
+    private Dropout dropout; // whose numbers are drawn, at a rate and a site of no meaning; null: nothing is dropped
     private final ArrayList<Variable> variables = new ArrayList<>(); // the first ones recorded, the rest to be used again
     private int recorded;
     private Tensor kept;
 
-    private Tape(Backend backend, boolean recording) {
+    private Tape(Backend backend, boolean recording, Dropout dropout) {
         scope = backend.scope();
         this.recording = recording;
+        this.dropout = dropout;
     }
 
-    /** A tape that records, for {@link #backward}. */
+    /** A tape that records, for {@link #backward}, and drops nothing out. */
     public static Tape training(Backend backend) {
-        return new Tape(backend, true);
+        return new Tape(backend, true, null);
+    }
+
+    /**
+     * A tape that records and drops out what a model wants dropped.
+     *
+     * @param seed of the random numbers
+     * @param firstSequence the number of the batch's first sequence, counted through the whole training: the same sequence loses the same
+     *     elements, whatever it is computed with
+     * @throws IllegalArgumentException if the number is negative
+     */
+    public static Tape training(Backend backend, long seed, long firstSequence) {
+        return new Tape(backend, true, new Dropout(0, seed, firstSequence, 0));
     }
 
     /** A tape that computes values alone. */
     public static Tape inference(Backend backend) {
-        return new Tape(backend, false);
+        return new Tape(backend, false, null);
     }
 
     public Backend backend() {
@@ -46,6 +61,16 @@ public final class Tape implements AutoCloseable {
 
     public boolean recording() {
         return recording;
+    }
+
+    /** Whether elements are dropped where a model wants it. */
+    public boolean dropsOut() {
+        return dropout != null;
+    }
+
+    /** What is dropped at a site of a model, each element with the probability {@code rate}; null for nothing. */
+    public Dropout dropout(double rate, int site) {
+        return dropout == null || rate == 0 ? null : new Dropout(rate, dropout.seed(), dropout.firstSequence(), site);
     }
 
     /** A blank tensor that lives as long as this tape. */
@@ -132,13 +157,13 @@ public final class Tape implements AutoCloseable {
             return f.apply(x);
         }
         Tensor y;
-        try (var first = Tape.inference(backend())) {
+        try (var first = new Tape(backend(), false, dropout)) {
             var result = f.apply(first.constant(x.value())).value();
             y = tensor(result.shape());
             backend().copy(result, y);
         }
         return record(y, dy -> {
-            try (var again = Tape.training(backend())) {
+            try (var again = new Tape(backend(), true, dropout)) {
                 var input = again.constant(x.value());
                 var result = f.apply(input);
                 // A copy, since the operations of that tape may keep and release it.
@@ -162,6 +187,12 @@ public final class Tape implements AutoCloseable {
     public void clear() {
         forget();
         scope.clear();
+    }
+
+    /** {@link #clear} before a batch whose first sequence is number {@code firstSequence} of the training. */
+    public void clear(long firstSequence) {
+        clear();
+        dropout = dropout == null ? null : new Dropout(0, dropout.seed(), firstSequence, 0);
     }
 
     private void forget() {

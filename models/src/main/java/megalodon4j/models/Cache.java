@@ -34,9 +34,18 @@ public interface Cache {
      * Takes back all but the first {@code tokens} tokens of each row.
      *
      * @throws IllegalArgumentException if fewer have been fed
-     * @throws UnsupportedOperationException if the model carries sums over all tokens, as Megalodon does, and any would have to go
+     * @throws UnsupportedOperationException if the model carries sums over all tokens, as Megalodon does, and any would have to go; or if keys have
+     *     been forgotten that the first tokens need
      */
     void trim(long tokens);
+
+    /**
+     * Forgets all keys but the last {@code keys} of each layer, to free memory or to look back less far; positions and what else a model carries
+     * stay. Later tokens add their own.
+     *
+     * @throws IllegalArgumentException if the number is negative
+     */
+    void keepKeys(int keys);
 
     /** Writes a SafeTensors file for {@link LanguageModel#loadCache}, bound to the model's config. */
     void save(Path file) throws IOException;

@@ -3,6 +3,7 @@ package megalodon4j.models;
 import java.io.IOException;
 import java.lang.reflect.RecordComponent;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -23,6 +24,9 @@ final class CacheFile {
     private static final Set<String> FREE =
             Set.of("dropout", "attentionDropout", "hiddenDropout", "initMode", "gradientCheckpointing", "cema");
 
+    private static final String KEYS = "cache.keys"; // where some have been forgotten before their time
+    private static final String MASK = "cache.mask"; // of the keys, where any is padding
+
     private final SafeTensors source;
     private final Set<String> taken = new HashSet<>();
     private int batch;
@@ -37,7 +41,15 @@ final class CacheFile {
         metadata.put("cache.position", "" + cache.position());
         metadata.put("cache.max_cache_len", "" + cache.options().maxCacheLen());
         metadata.put("cache.unbounded", "" + cache.options().unbounded());
-        SafeTensors.write(path, metadata, cache.tensors());
+        if (cache.keyMask().count() < cache.keysAfter(cache.position())) {
+            metadata.put(KEYS, "" + cache.keyMask().count());
+        }
+        var tensors = new ArrayList<>(cache.tensors());
+        var mask = cache.keyMask();
+        if (mask.elements() != null) {
+            tensors.add(SafeTensors.f32(MASK, Shape.of(cache.batch(), mask.count()), mask::elements));
+        }
+        SafeTensors.write(path, metadata, tensors);
     }
 
     /**
@@ -55,6 +67,11 @@ final class CacheFile {
             }
         }
         var cache = file.fresh(model);
+        if (file.has(MASK)) {
+            cache.keyMask(new KeyMask(file.batch, file.keys, file.floats(MASK, file.batch, file.keys)));
+        } else {
+            cache.keyMask(new KeyMask(file.batch, file.keys, null));
+        }
         cache.fill(file);
         for (var name : file.source.names()) {
             if (!file.taken.contains(name)) {
@@ -74,6 +91,9 @@ final class CacheFile {
             var cache = (ModelCache) model.newCache(batch, options);
             cache.moveTo(position);
             keys = Math.toIntExact(cache.keysAfter(position));
+            if (source.metadata().containsKey(KEYS)) {
+                keys = (int) Math.min(keys, number(KEYS));
+            }
             return cache;
         } catch (IllegalArgumentException | ArithmeticException | IndexOutOfBoundsException e) {
             throw new IOException(source.path() + ": " + e.getMessage(), e);
@@ -115,6 +135,10 @@ final class CacheFile {
             throw new IOException(source.path() + ": " + key + " is " + value + ", it must be a number from 0 on");
         }
         return Long.parseLong(value);
+    }
+
+    boolean has(String name) {
+        return source.names().contains(name);
     }
 
     float[] floats(String name, int... shape) throws IOException {

@@ -17,9 +17,15 @@ import java.util.stream.Stream;
  * @param seed of all that is random; the same seed gives the same text
  * @param endOfText the token that ends a text and is not part of it; null for none
  * @param stops tokens after which the text ends, which are not part of it either; none is empty
+ * @param cache which keys are kept for the attention of later tokens
  */
 public record GenerationOptions(
-        Sampling sampling, int maxNewTokens, long seed, Integer endOfText, List<List<Integer>> stops) {
+        Sampling sampling,
+        int maxNewTokens,
+        long seed,
+        Integer endOfText,
+        List<List<Integer>> stops,
+        CacheOptions cache) {
     /** @throws IllegalArgumentException if an option is out of its range */
     public GenerationOptions {
         require(maxNewTokens >= 0, "max-new-tokens must be at least 0, got " + maxNewTokens);
@@ -36,28 +42,33 @@ public record GenerationOptions(
 
     /** Ends after so many tokens and nowhere else; seed 0. */
     public static GenerationOptions of(Sampling sampling, int maxNewTokens) {
-        return new GenerationOptions(sampling, maxNewTokens, 0, null, List.of());
+        return new GenerationOptions(sampling, maxNewTokens, 0, null, List.of(), CacheOptions.CHUNK_LOCAL);
     }
 
     /** The same with another seed. */
     public GenerationOptions seed(long seed) {
-        return new GenerationOptions(sampling, maxNewTokens, seed, endOfText, stops);
+        return new GenerationOptions(sampling, maxNewTokens, seed, endOfText, stops, cache);
     }
 
     /** The same with a token that ends the text. */
     public GenerationOptions endOfText(int token) {
-        return new GenerationOptions(sampling, maxNewTokens, seed, token, stops);
+        return new GenerationOptions(sampling, maxNewTokens, seed, token, stops, cache);
     }
 
     /** The same with one more sequence of bytes that ends the text. */
     public GenerationOptions stopAt(byte[] bytes) {
         var stop = IntStream.of(Utf8Stream.tokens(bytes));
         var more = Stream.concat(stops.stream(), Stream.of(stop.boxed().toList()));
-        return new GenerationOptions(sampling, maxNewTokens, seed, endOfText, more.toList());
+        return new GenerationOptions(sampling, maxNewTokens, seed, endOfText, more.toList(), cache);
     }
 
     /** {@link #stopAt(byte[])} with a text's UTF-8. */
     public GenerationOptions stopAt(String text) {
         return stopAt(text.getBytes(StandardCharsets.UTF_8));
+    }
+
+    /** The same with a cache that keeps other keys. */
+    public GenerationOptions cache(CacheOptions cache) {
+        return new GenerationOptions(sampling, maxNewTokens, seed, endOfText, stops, cache);
     }
 }

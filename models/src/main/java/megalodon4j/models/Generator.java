@@ -28,10 +28,11 @@ public final class Generator {
     private final LanguageModel model;
     private final GenerationOptions options;
 
-    /** @throws IllegalArgumentException if the end-of-text token is not one of the model's */
+    /** @throws IllegalArgumentException if the end-of-text token is not one of the model's, or its cache cannot be as the options want it */
     public Generator(LanguageModel model, GenerationOptions options) {
         this.model = model;
         this.options = options;
+        model.config().check(options.cache());
         var end = options.endOfText();
         if (end != null && end >= model.config().numTokens()) {
             throw new IllegalArgumentException("end-of-text " + end + " is none of the "
@@ -63,7 +64,7 @@ public final class Generator {
 
     /** {@link #generate(int[], IntConsumer)} with random numbers from where {@code random} stands. */
     public Generated generate(int[] prompt, Philox random, IntConsumer sink) {
-        return run(model.session(), prompt.clone(), random, sink);
+        return run(model.session(options.cache()), prompt.clone(), random, sink);
     }
 
     /** Continues prompts of any lengths, one after the other. */

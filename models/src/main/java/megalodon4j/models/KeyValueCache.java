@@ -47,6 +47,11 @@ final class KeyValueCache {
         return count;
     }
 
+    /** How many entries there will be when so many more have been appended. */
+    int countAfter(int added) {
+        return Math.min(count, most - added) + added;
+    }
+
     /** Forgets all. */
     void clear() {
         start = 0;
@@ -58,18 +63,30 @@ final class KeyValueCache {
         count = entries;
     }
 
+    /** Forgets all but the newest entries, and gives the others' memory back. */
+    void keepLast(int entries) {
+        int from = start + count - entries;
+        count = entries;
+        moveToBegin(from, room(entries));
+    }
+
     /** Appends k and v, (B, L, width) with L ≤ most, and forgets the oldest entries beyond {@code most}. */
     void append(Tensor k, Tensor v) {
-        int added = k.shape().size(1);
-        int kept = Math.min(count, most - added);
+        append(k, v, k.shape().size(1));
+    }
+
+    /** {@link #append(Tensor, Tensor)} of the last {@code added} entries of each sequence. */
+    void append(Tensor k, Tensor v, int added) {
+        int length = k.shape().size(1), first = length - added;
+        int kept = countAfter(added) - added;
         start += count - kept;
         count = kept;
         if (start + kept + added > capacity) {
             makeRoom(kept + added);
         }
         for (int b = 0; b < batch; b++) {
-            move(k.reshape(flat(k)), b * added, keys, b * capacity + start + count, added);
-            move(v.reshape(flat(v)), b * added, values, b * capacity + start + count, added);
+            move(k.reshape(flat(k)), b * length + first, keys, b * capacity + start + count, added);
+            move(v.reshape(flat(v)), b * length + first, values, b * capacity + start + count, added);
         }
         count += added;
     }
@@ -93,14 +110,22 @@ final class KeyValueCache {
 
     // The entries begin at 0 again, where there is room for so many and as many more.
     private void makeRoom(int needed) {
-        int from = start, wanted = Math.toIntExact(Math.min(2L * most, Math.max(LEAST, 2L * needed)));
+        // In the same memory the two places do not overlap: start > capacity − needed ≥ room − needed ≥ count.
+        moveToBegin(start, room(needed) > capacity ? room(needed) : 0);
+    }
+
+    private int room(int entries) {
+        return Math.toIntExact(Math.min(2L * most, Math.max(LEAST, 2L * entries)));
+    }
+
+    // The entries from one on begin at 0, in new memory unless `room` is 0.
+    private void moveToBegin(int from, int room) {
         int oldCapacity = capacity;
         var oldKeys = keys;
         var oldValues = values;
-        if (wanted > capacity) {
-            allocate(wanted);
+        if (room > 0) {
+            allocate(room);
         }
-        // In the same memory the two places do not overlap: from > capacity − needed ≥ wanted − needed ≥ count.
         for (int b = 0; b < batch; b++) {
             move(oldKeys, b * oldCapacity + from, keys, b * capacity, count);
             move(oldValues, b * oldCapacity + from, values, b * capacity, count);

@@ -23,9 +23,10 @@ public interface LanguageModel {
      *
      * @param ids B × L tokens, sequence after sequence
      * @param batch B
-     * @param mask (B, L), 1 = valid token, 0 = padding; null if all are
+     * @param mask (B, L), 1 = valid token, 0 = padding; null if all are valid. Padding takes its position, as the rows share one, but leaves
+     *     nothing that a valid token would see, in a later call with the same cache as little as in this one
      * @param cache what earlier tokens have left, which this call extends; null for sequences that start here. With a cache the tape must not
-     *     record, L be at most {@link Cache#nextBlock}, and there be no mask
+     *     record, and L be at most {@link Cache#nextBlock}
      * @param layerOutputs receives the embedding and then each layer's output before the last norm, (B, L, D) each; they live as long as the
      *     tape, and their values until {@link Tape#backward}
      * @throws IllegalArgumentException if a token is outside the vocabulary, or cache, mask and ids do not go together
@@ -82,6 +83,15 @@ public interface LanguageModel {
      */
     default Cache loadCache(Path file) throws IOException {
         return CacheFile.load(this, file);
+    }
+
+    /**
+     * Continues a prompt, which may be empty; {@link Generator} hands the tokens out as they come, and takes several prompts.
+     *
+     * @throws IllegalArgumentException if a token of the prompt is outside the vocabulary, or the options are not for this model
+     */
+    default Generated generate(int[] prompt, GenerationOptions options) {
+        return new Generator(this, options).generate(prompt, _ -> {});
     }
 
     /** A fresh stream of one sequence. */

@@ -101,9 +101,10 @@ public final class Llama implements LanguageModel {
         long position = state == null ? 0 : state.position();
         var x = Ops.embedding(tape, ids, batch, embedding, 1, -1); // (B, L, D)
         layerOutputs.accept(x);
+        var keyMask = state == null ? mask : state.begin(tape, mask, x.shape().size(1));
         for (int i = 0; i < layers.length; i++) {
             var layer = layers[i];
-            x = attention(x, layer, mask, state == null ? null : state.layer(i), position);
+            x = attention(x, layer, keyMask, state == null ? null : state.layer(i), position);
             x = feedForward(x, layer);
             layerOutputs.accept(x);
         }
@@ -119,7 +120,7 @@ public final class Llama implements LanguageModel {
     }
 
     // x + wo(softmax(rope(wq n) rope(wk n)ᵀ / √d) wv n), n = rms(x)
-    private Variable attention(Variable x, Layer layer, Tensor mask, KeyValueCache cache, long position) {
+    private Variable attention(Variable x, Layer layer, Tensor keyMask, KeyValueCache cache, long position) {
         int heads = config.heads(), length = x.shape().size(1);
         var angles = rope.rows(position, length);
         float scale = (float) (1 / Math.sqrt(config.dimHead()));
@@ -129,10 +130,10 @@ public final class Llama implements LanguageModel {
         var v = layer.wv.apply(n);
         Variable o;
         if (cache == null) {
-            o = Ops.attention(q, k, v, mask, heads, Math.max(1, length), scale);
+            o = Ops.attention(q, k, v, keyMask, heads, Math.max(1, length), scale, null);
         } else {
             cache.append(k.value(), v.value());
-            o = Ops.cachedAttention(q, cache.keys(), cache.values(), cache.count(), null, heads, scale);
+            o = Ops.cachedAttention(q, cache.keys(), cache.values(), cache.count(), keyMask, heads, scale);
         }
         return layer.wo.apply(o, x);
     }

@@ -3,30 +3,35 @@ package megalodon4j.models;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import megalodon4j.autograd.Tape;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.SafeTensors;
+import megalodon4j.tensor.Tensor;
 
-/** Keys and values of all tokens so far, (B, n, H·d) a layer; it grows without a limit. */
+/** Keys and values, (B, n, H·d) a layer: of all tokens so far, without a limit, or of a window's. */
 final class LlamaCache extends ModelCache {
     // Long prompts are taken in blocks, so that scores of a block fit a processor's cache.
     private static final int BLOCK = 512;
 
     private final Backend backend;
+    private final int most; // keys that are kept
     private final KeyValueCache[] layers;
 
     LlamaCache(LlamaConfig config, Backend backend, CacheOptions options, int batch) {
         super(config, options, batch);
-        ModelConfig.require(
-                options.maxCacheLen() == 0,
-                "max_cache_len",
-                options.maxCacheLen(),
-                "be absent: a Llama attends to all tokens");
         this.backend = backend;
+        most = options.maxCacheLen() == 0 ? Integer.MAX_VALUE : options.maxCacheLen();
         layers = new KeyValueCache[config.depth()];
         int width = config.heads() * config.dimHead();
         for (int i = 0; i < layers.length; i++) {
-            layers[i] = new KeyValueCache(backend, batch, width, width, Integer.MAX_VALUE);
+            layers[i] = new KeyValueCache(backend, batch, width, width, most);
         }
+    }
+
+    /** Before L tokens arrive, with a mask (B, L) or null: that of all keys that the cache will hold, or null. */
+    Tensor begin(Tape tape, Tensor mask, int length) {
+        keyMask().append(mask, length, length, layers[0].countAfter(length));
+        return keyMask().tensor(tape);
     }
 
     KeyValueCache layer(int i) {
@@ -40,7 +45,7 @@ final class LlamaCache extends ModelCache {
 
     @Override
     public int nextBlock(int remaining) {
-        return Math.min(remaining, BLOCK);
+        return Math.min(remaining, Math.min(BLOCK, most));
     }
 
     @Override
@@ -54,14 +59,26 @@ final class LlamaCache extends ModelCache {
 
     @Override
     void keepFirst(long tokens) {
+        long kept = keysAfter(tokens), there = keyMask().count() - (position() - tokens);
+        if (there < kept) {
+            throw new UnsupportedOperationException("trim: after " + tokens + " tokens the cache would hold " + kept
+                    + " keys, but only " + Math.max(0, there) + " of them have not been forgotten");
+        }
         for (var layer : layers) {
-            layer.keepFirst(Math.toIntExact(tokens));
+            layer.keepFirst((int) kept);
+        }
+    }
+
+    @Override
+    void keepLast(int keys) {
+        for (var layer : layers) {
+            layer.keepLast(keys);
         }
     }
 
     @Override
     long keysAfter(long tokens) {
-        return tokens;
+        return Math.min(tokens, most);
     }
 
     @Override

@@ -40,6 +40,11 @@ public record LlamaConfig(
         return new LlamaConfig(256, 384, 6, 6, 64, true, 2.67);
     }
 
+    /** What the training repository's Llama is where a config is silent: 16 layers of width 512 for bytes. */
+    public static LlamaConfig base() {
+        return new LlamaConfig(256, 512, 16, 8, 64, true, null);
+    }
+
     @Override
     public String kind() {
         return "llama";
@@ -50,6 +55,9 @@ public record LlamaConfig(
         int wanted = ffnDimMultiplier == null ? (int) (8L * dim / 3) : (int) (ffnDimMultiplier * dim);
         return (wanted + 255) / 256 * 256;
     }
+
+    @Override
+    public void check(CacheOptions options) {} // any window will do
 
     @Override
     public Llama create(Backend backend, long seed) {

@@ -26,6 +26,7 @@ import megalodon4j.tensor.Tensor;
 public final class Megalodon implements LanguageModel {
     private static final float EPS = 1e-5f;
     private static final int PADDING_ID = 0;
+    private static final int SITES = 8; // numbers of sites that a block may drop at
 
     private final MegalodonConfig config;
     private final Backend backend;
@@ -177,26 +178,30 @@ public final class Megalodon implements LanguageModel {
     public Variable hidden(
             Tape tape, int[] ids, int batch, Tensor mask, Cache cache, Consumer<? super Variable> layerOutputs) {
         var state = ModelCache.checked(MegalodonCache.class, config, cache, tape, ids.length, batch, mask);
-        long position = state == null ? 0 : state.position();
+        requireRandomNumbers(tape);
         float scale = config.scaleEmb() ? (float) Math.sqrt(config.modelDim()) : 1;
         var x = Ops.embedding(tape, ids, batch, embed, scale, PADDING_ID); // (B, L, D)
         layerOutputs.accept(x);
         int length = x.shape().size(1);
-        if (state != null) {
-            state.begin();
-        }
+        var keyMask = state == null ? mask : state.begin(tape, mask, length);
         for (int i = 0; i < blocks.length; i++) {
-            var block = blocks[i];
-            var layer = state == null ? null : state.layer(i);
-            UnaryOperator<Variable> f = input ->
-                    feedForward(input, attend(input, block.attention, mask, layer, position), block.feedForward);
+            int layer = i;
+            UnaryOperator<Variable> f = input -> feedForward(input, attend(input, layer, mask, keyMask, state), layer);
             x = config.gradientCheckpointing() ? tape.checkpoint(x, f) : f.apply(x);
             layerOutputs.accept(x);
         }
         if (state != null) {
-            state.moveTo(position + length);
+            state.moveTo(state.position() + length);
         }
         return timestepNorm(x, norm, mask, state == null ? null : state.norm());
+    }
+
+    private void requireRandomNumbers(Tape tape) {
+        if (config.dropsOut() && tape.recording() && !tape.dropsOut()) {
+            throw new IllegalStateException(
+                    "hidden: a model with dropout is trained on a tape that knows which random numbers it drops by:"
+                            + " Tape.training(backend, seed, firstSequence)");
+        }
     }
 
     @Override
@@ -205,34 +210,56 @@ public final class Megalodon implements LanguageModel {
     }
 
     // x (B, L, D) → x + wh1(m) + wh2(o · r)
-    private Variable attend(Variable x, Attention a, Tensor mask, MegalodonCache.Layer cache, long position) {
+    private Variable attend(Variable x, int layer, Tensor mask, Tensor keyMask, MegalodonCache state) {
+        var tape = x.tape();
+        var a = blocks[layer].attention;
+        var cache = state == null ? null : state.layer(layer);
+        long position = state == null ? 0 : state.position();
+        int site = layer * SITES;
         int heads = config.numHeads(), length = x.shape().size(1);
         var t = timestepNorm(x, a.timenorm, mask, cache == null ? null : cache.timenorm());
-        var coefficients = Ops.emaCoefficients(x.tape(), a.cema); // (5, N, D)
+        var coefficients = Ops.emaCoefficients(tape, a.cema); // (5, N, D)
         var method = cache == null ? config.cema().method() : Backend.EmaMethod.SCAN;
         var y = Ops.ema(t, mask, coefficients, a.cema.omega(), cache == null ? null : cache.ema(), method);
-        var m = Ops.rmsNorm(y, a.rmsGamma, 1, EPS); // (B, L, D)
+        var m = dropHidden(Ops.rmsNorm(y, a.rmsGamma, 1, EPS), site); // (B, L, D)
         var z = a.wz.apply(m); // (B, L, Z)
         var angles = rope.rows(position, length);
         var qk = Ops.queryKey(z, a.gamma, a.beta, angles.cos(), angles.sin(), heads, EPS);
         var v = Ops.silu(a.wv.apply(t), null); // (B, L, E)
         var r = Ops.silu(a.wr.apply(m), null);
+        if (cache != null) {
+            state.append(layer, qk.key().value(), v.value());
+        }
         Variable o;
-        if (cache == null) {
-            o = Ops.attention(qk.query(), qk.key(), v, mask, heads, config.chunkSize(), 1);
+        // A block of several chunks begins with one: its tokens see no older keys.
+        if (cache == null || length > config.chunkSize()) {
+            var dropout = tape.dropout(config.attentionDropout(), site + 1);
+            o = Ops.attention(qk.query(), qk.key(), v, keyMask, heads, config.chunkSize(), 1, dropout);
         } else {
             var kv = cache.kv();
-            kv.append(qk.key().value(), v.value());
-            o = Ops.cachedAttention(qk.query(), kv.keys(), kv.values(), kv.count(), null, heads, 1);
+            o = Ops.cachedAttention(qk.query(), kv.keys(), kv.values(), kv.count(), keyMask, heads, 1);
         }
-        return a.wh2.apply(Ops.multiply(o, r), a.wh1.apply(m, x));
+        var gated = dropHidden(Ops.multiply(o, r), site + 2);
+        var dropout = tape.dropout(config.dropout(), site + 3);
+        return dropout == null
+                ? a.wh2.apply(gated, a.wh1.apply(m, x))
+                : Ops.addScaled(x, 1, Ops.dropout(a.wh2.apply(gated, a.wh1.apply(m)), dropout));
     }
 
     // x + α · fc2(silu(fc1 n) · fc3 n), n = layerNorm(h): the residual is the block's input, not h.
-    private static Variable feedForward(Variable x, Variable h, FeedForward f) {
+    private Variable feedForward(Variable x, Variable h, int layer) {
+        var f = blocks[layer].feedForward;
+        int site = layer * SITES;
         var n = Ops.layerNorm(h, f.norm.weight, f.norm.bias, EPS);
-        var u = Ops.silu(f.fc1.apply(n), f.fc3 == null ? null : f.fc3.apply(n));
-        return f.scale == 1 ? f.fc2.apply(u, x) : Ops.addScaled(x, f.scale, f.fc2.apply(u));
+        var u = dropHidden(Ops.silu(f.fc1.apply(n), f.fc3 == null ? null : f.fc3.apply(n)), site + 4);
+        var dropout = x.tape().dropout(config.dropout(), site + 5);
+        return f.scale == 1 && dropout == null
+                ? f.fc2.apply(u, x)
+                : Ops.addScaled(x, f.scale, Ops.dropout(f.fc2.apply(u), dropout));
+    }
+
+    private Variable dropHidden(Variable x, int site) {
+        return Ops.dropout(x, x.tape().dropout(config.hiddenDropout(), site));
     }
 
     private Variable timestepNorm(Variable x, Norm norm, Tensor mask, Tensor state) {

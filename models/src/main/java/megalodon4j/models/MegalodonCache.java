@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import megalodon4j.autograd.Tape;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.SafeTensors;
 import megalodon4j.tensor.Shape;
@@ -11,19 +12,19 @@ import megalodon4j.tensor.Tensor;
 
 /** For each block the keys and values that are in reach and the states of the timestep norm and the EMA; the state of the last norm. */
 final class MegalodonCache extends ModelCache {
+    // As many tokens as keep matrix products and threads busy.
+    private static final int BLOCK = 2048;
+
     private final Backend backend;
     private final Layer[] layers;
-    private final Tensor norm; // (B, 1 + 2·G)
+    private final Tensor norm; // (B, 2, 1 + 2·G)
 
-    /** timenorm: (B, 1 + 2·G), that is count, means, variances; ema: (B, 2, N, D); kv: widths Z and E. */
+    /** timenorm: (B, 2, 1 + 2·G), that is count, means, variances as sums of two floats; ema: (B, 2, N, D); kv: widths Z and E. */
     record Layer(Tensor timenorm, Tensor ema, KeyValueCache kv) {}
 
     MegalodonCache(MegalodonConfig config, Backend backend, CacheOptions options, int batch) {
         super(config, options, batch);
-        int chunk = config.chunkSize(), wanted = options.maxCacheLen();
-        ModelConfig.require(
-                wanted == 0 || wanted >= chunk, "max_cache_len", wanted, "be at least chunk_size = " + chunk);
-        int most = options.unbounded() ? Integer.MAX_VALUE : Math.max(chunk, wanted);
+        int most = options.unbounded() ? Integer.MAX_VALUE : Math.max(config.chunkSize(), options.maxCacheLen());
         this.backend = backend;
         layers = new Layer[config.numLayers()];
         for (int i = 0; i < layers.length; i++) {
@@ -49,11 +50,11 @@ final class MegalodonCache extends ModelCache {
     // Nothing counted, mean 0, variance 1.
     private Tensor freshNorm(int batch) {
         int groups = config().normNumGroups(), width = 1 + 2 * groups;
-        var state = new float[batch * width];
-        for (int b = 0; b < batch; b++) {
-            Arrays.fill(state, b * width + 1 + groups, (b + 1) * width, 1);
+        var state = new float[batch * 2 * width];
+        for (int b = 0, at = 0; b < batch; b++, at += 2 * width) {
+            Arrays.fill(state, at + 1 + groups, at + width, 1);
         }
-        return backend.tensor(batch, width).set(state);
+        return backend.tensor(batch, 2, width).set(state);
     }
 
     Layer layer(int i) {
@@ -73,20 +74,46 @@ final class MegalodonCache extends ModelCache {
         return !options().unbounded() && options().maxCacheLen() <= config().chunkSize();
     }
 
-    /** A block ends with its chunk where attention is local; else blocks of a chunk's size are counted from where a piece starts. */
+    /**
+     * Where attention is local, a block of several chunks begins with one, and any other ends with its chunk; else blocks of a chunk's size are
+     * counted from where a piece starts.
+     */
     @Override
     public int nextBlock(int remaining) {
-        int chunk = config().chunkSize();
-        return (int) Math.min(remaining, chunkLocal() ? chunk - position() % chunk : chunk);
+        int chunk = config().chunkSize(), done = (int) (position() % chunk);
+        if (chunkLocal()) {
+            return Math.min(remaining, done > 0 ? chunk - done : Math.max(chunk, BLOCK / chunk * chunk));
+        }
+        return Math.min(remaining, chunk);
     }
 
-    /** Before tokens arrive: attention starts anew with every chunk where it is local. */
-    void begin() {
+    /**
+     * Before L tokens arrive: attention starts anew with every chunk where it is local.
+     *
+     * @param mask (B, L) or null
+     * @return the mask of the keys that the tokens will see, or null: of L keys where they are those of several chunks, else of all that the cache
+     *     will hold
+     */
+    Tensor begin(Tape tape, Tensor mask, int length) {
         if (chunkLocal() && position() % config().chunkSize() == 0) {
+            keyMask().keep(0, 0);
             for (var layer : layers) {
                 layer.kv.clear();
             }
         }
+        int added = added(length);
+        keyMask().append(mask, length, added, layers[0].kv.countAfter(added));
+        return length > config().chunkSize() ? mask : keyMask().tensor(tape);
+    }
+
+    // Of several chunks the last one's keys are kept.
+    private int added(int length) {
+        return Math.toIntExact(Math.min(length, keysAfter(position() + length)));
+    }
+
+    /** Keeps what later tokens see of a layer's keys and values, (B, L, …). */
+    void append(int layer, Tensor k, Tensor v) {
+        layers[layer].kv.append(k, v, added(k.shape().size(1)));
     }
 
     @Override
@@ -98,6 +125,13 @@ final class MegalodonCache extends ModelCache {
     void keepFirst(long tokens) {
         throw new UnsupportedOperationException("trim: a Megalodon carries sums over all " + position()
                 + " tokens, from which none can be taken back; copy() the cache before feeding what may have to go");
+    }
+
+    @Override
+    void keepLast(int keys) {
+        for (var layer : layers) {
+            layer.kv.keepLast(keys);
+        }
     }
 
     @Override
@@ -128,25 +162,46 @@ final class MegalodonCache extends ModelCache {
     }
 
     private void addNorm(List<SafeTensors.Source> tensors, String name, Tensor state) {
-        int batch = batch(), groups = config().normNumGroups();
-        var counts = Shape.of(batch);
-        var statistics = Shape.of(batch, groups);
-        tensors.add(SafeTensors.i64(name + "count", counts, () -> {
+        int batch = batch(), groups = config().normNumGroups(), width = 1 + 2 * groups;
+        tensors.add(SafeTensors.i64(name + "count", Shape.of(batch), () -> {
+            var all = state.toArray();
             var count = new long[batch];
-            Arrays.setAll(count, b -> (long) state.toArray()[b * (1 + 2 * groups)]);
+            Arrays.setAll(count, b -> (long) ((double) all[b * 2 * width] + all[b * 2 * width + width]));
             return count;
         }));
-        tensors.add(SafeTensors.f32(name + "mean", statistics, () -> columns(state, 1, groups)));
-        tensors.add(SafeTensors.f32(name + "var", statistics, () -> columns(state, 1 + groups, groups)));
+        for (var part : NormPart.values()) {
+            tensors.add(SafeTensors.f32(name + part.name, Shape.of(batch, groups), () -> {
+                var all = state.toArray();
+                var statistics = new float[batch * groups];
+                for (int b = 0; b < batch; b++) {
+                    System.arraycopy(all, part.at(b, groups), statistics, b * groups, groups);
+                }
+                return statistics;
+            }));
+        }
     }
 
-    private static float[] columns(Tensor x, int from, int count) {
-        var all = x.toArray();
-        var part = new float[x.rows() * count];
-        for (int row = 0; row < x.rows(); row++) {
-            System.arraycopy(all, row * x.columns() + from, part, row * count, count);
+    /** Which groups' numbers of a norm's state a file holds as a tensor; what rounding took from them is not in PyTorch's. */
+    private enum NormPart {
+        MEAN("mean", 0, 0),
+        VARIANCE("var", 0, 1),
+        MEAN_LOW("mean_low", 1, 0),
+        VARIANCE_LOW("var_low", 1, 1);
+
+        final String name;
+        private final int half;
+        private final int statistic;
+
+        NormPart(String name, int half, int statistic) {
+            this.name = name;
+            this.half = half;
+            this.statistic = statistic;
         }
-        return part;
+
+        /** Where they lie in row b of a state. */
+        int at(int b, int groups) {
+            return (2 * b + half) * (1 + 2 * groups) + 1 + statistic * groups;
+        }
     }
 
     // (B, D, N) in files, (B, 2, N, D) here
@@ -188,15 +243,20 @@ final class MegalodonCache extends ModelCache {
     }
 
     private void fillNorm(CacheFile file, String name, Tensor state) throws IOException {
-        int groups = config().normNumGroups();
+        int groups = config().normNumGroups(), width = 1 + 2 * groups;
+        var all = new float[batch() * 2 * width];
         var count = file.longs(name + "count", batch());
-        var mean = file.floats(name + "mean", batch(), groups);
-        var variance = file.floats(name + "var", batch(), groups);
-        var all = new float[batch() * (1 + 2 * groups)];
-        for (int b = 0, at = 0; b < batch(); b++, at += 1 + 2 * groups) {
-            all[at] = count[b];
-            System.arraycopy(mean, b * groups, all, at + 1, groups);
-            System.arraycopy(variance, b * groups, all, at + 1 + groups, groups);
+        for (int b = 0; b < batch(); b++) {
+            all[2 * b * width] = count[b];
+            all[(2 * b + 1) * width] = count[b] - (long) all[2 * b * width];
+        }
+        for (var part : NormPart.values()) {
+            if (part.half == 0 || file.has(name + part.name)) {
+                var statistics = file.floats(name + part.name, batch(), groups);
+                for (int b = 0; b < batch(); b++) {
+                    System.arraycopy(statistics, b * groups, all, part.at(b, groups), groups);
+                }
+            }
         }
         state.set(all);
     }

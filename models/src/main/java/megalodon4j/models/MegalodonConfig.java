@@ -18,9 +18,9 @@ import megalodon4j.tensor.Backend;
  * @param cemaNdim N, complex states of the EMA a channel
  * @param chunkSize tokens that attend to each other
  * @param normNumGroups groups of the timestep norms, divides D
- * @param dropout on the results of attention and FFN
- * @param attentionDropout on the attention weights
- * @param hiddenDropout on inner activations
+ * @param dropout the probability with which training drops an element of the results of attention and FFN, less than 1
+ * @param attentionDropout the same for the attention weights
+ * @param hiddenDropout the same for inner activations: the attention block's m and o · r, and the FFN's hidden layer
  * @param swiglu whether the FFN is gated
  * @param rescaleNffn whether the FFN of layer i is scaled by 0.1 · 0.5ⁱ
  * @param scaleEmb whether embeddings are multiplied by √D
@@ -75,42 +75,58 @@ public record MegalodonConfig(
                 "be a multiple of 2 * num_heads = " + 2 * numHeads);
         require(valueDim % numHeads == 0, "value_dim", valueDim, "be a multiple of num_heads = " + numHeads);
         require(modelDim % normNumGroups == 0, "norm_num_groups", normNumGroups, "divide model_dim = " + modelDim);
-        requireNoDropout("dropout", dropout);
-        requireNoDropout("attention_dropout", attentionDropout);
-        requireNoDropout("hidden_dropout", hiddenDropout);
+        requireRate("dropout", dropout);
+        requireRate("attention_dropout", attentionDropout);
+        requireRate("hidden_dropout", hiddenDropout);
         require(ropeBase == null || ropeBase > 1, "rope_base", ropeBase, "be greater than 1, or null for 10000");
         require(outputSize >= 0, "output_size", outputSize, "be positive, or 0 for the vocabulary");
     }
 
-    private static void requireNoDropout(String name, double value) {
-        require(value == 0, name, value, "be 0: dropout is not implemented yet");
+    private static void requireRate(String name, double value) {
+        require(value >= 0 && value < 1, name, value, "be at least 0 and less than 1");
     }
 
     /** The model of the enwik8 comparison: chunks of 256, 11,277,696 parameters. */
     public static MegalodonConfig enwik8() {
-        return new MegalodonConfig(
-                256,
-                384,
-                6,
-                3,
-                192,
-                384,
-                1024,
-                8,
-                256,
-                32,
-                0,
-                0,
-                0,
-                true,
-                false,
-                false,
-                true,
-                null,
-                InitMode.BERT,
-                false,
-                0,
-                EmaChoice.AUTO);
+        return new MegalodonConfigBuilder()
+                .numTokens(256)
+                .modelDim(384)
+                .numLayers(6)
+                .numHeads(3)
+                .zDim(192)
+                .valueDim(384)
+                .ffnHiddenDim(1024)
+                .cemaNdim(8)
+                .chunkSize(256)
+                .swiglu(true)
+                .initMode(InitMode.BERT)
+                .build();
+    }
+
+    /** What megalodon-hf and megalodon-jax are where nothing is said: 12 layers of width 1024 for 32,000 tokens, chunks of 2048. */
+    public static MegalodonConfig base() {
+        return new MegalodonConfigBuilder().build();
+    }
+
+    /** The 7B set-up of megalodon-hf: 32 layers of width 4096 for 32,000 tokens, chunks of 4096. */
+    public static MegalodonConfig sevenB() {
+        return new MegalodonConfigBuilder()
+                .modelDim(4096)
+                .numLayers(32)
+                .numHeads(4)
+                .zDim(1024)
+                .valueDim(8192)
+                .ffnHiddenDim(11_264)
+                .chunkSize(4096)
+                .normNumGroups(64)
+                .ropeBase(100_000.0)
+                .swiglu(true)
+                .build();
+    }
+
+    /** A builder of configs that differ from this one in what is set. */
+    public MegalodonConfigBuilder toBuilder() {
+        return new MegalodonConfigBuilder(this);
     }
 
     @Override
@@ -118,9 +134,20 @@ public record MegalodonConfig(
         return "megalodon";
     }
 
+    /** Whether training drops anything. */
+    public boolean dropsOut() {
+        return dropout > 0 || attentionDropout > 0 || hiddenDropout > 0;
+    }
+
     /** Whether the logits use the embedding. */
     public boolean tied() {
         return outputSize == 0 || outputSize == numTokens;
+    }
+
+    @Override
+    public void check(CacheOptions options) {
+        int keys = options.maxCacheLen();
+        require(keys == 0 || keys >= chunkSize, "max_cache_len", keys, "be at least chunk_size = " + chunkSize);
     }
 
     @Override

@@ -15,12 +15,15 @@ abstract sealed class ModelCache implements Cache permits LlamaCache, MegalodonC
     private final CacheOptions options;
     private final int batch;
     private long position;
+    private KeyMask keyMask;
 
     ModelCache(ModelConfig config, CacheOptions options, int batch) {
         ModelConfig.requirePositive("batch", batch);
+        config.check(options);
         this.config = config;
         this.options = options;
         this.batch = batch;
+        keyMask = new KeyMask(batch);
     }
 
     @Override
@@ -36,6 +39,15 @@ abstract sealed class ModelCache implements Cache permits LlamaCache, MegalodonC
     @Override
     public final CacheOptions options() {
         return options;
+    }
+
+    /** Which keys are no padding. */
+    final KeyMask keyMask() {
+        return keyMask;
+    }
+
+    final void keyMask(KeyMask keyMask) {
+        this.keyMask = keyMask;
     }
 
     ModelConfig config() {
@@ -59,11 +71,6 @@ abstract sealed class ModelCache implements Cache permits LlamaCache, MegalodonC
         if (tape.recording()) {
             throw new IllegalStateException("hidden: a cache has no gradient; use Tape.inference(backend)");
         }
-        if (mask != null) {
-            throw new IllegalArgumentException(
-                    "hidden: a cache takes no padding mask, since its rows share one position;"
-                            + " feed sequences of different lengths through a cache each");
-        }
         if (batch != cache.batch() || tokens == 0 || tokens % batch != 0) {
             throw new IllegalArgumentException("hidden: " + tokens + " tokens in " + batch
                     + " rows do not fit a cache of " + cache.batch() + " rows, which takes at least one token each");
@@ -72,6 +79,10 @@ abstract sealed class ModelCache implements Cache permits LlamaCache, MegalodonC
         if (length > cache.nextBlock(length)) {
             throw new IllegalArgumentException("hidden: a block of " + length + " tokens is too long at position "
                     + cache.position() + "; feed " + cache.nextBlock(length) + " (Cache.nextBlock)");
+        }
+        if (mask != null && mask.elements() != tokens) {
+            throw new IllegalArgumentException(
+                    "hidden: the mask of " + tokens + " tokens must have as many elements, got " + mask.shape());
         }
         return type.cast(cache);
     }
@@ -93,6 +104,7 @@ abstract sealed class ModelCache implements Cache permits LlamaCache, MegalodonC
         }
         var selected = selectRows(rows);
         selected.moveTo(position);
+        selected.keyMask(keyMask.select(rows));
         return selected;
     }
 
@@ -104,8 +116,19 @@ abstract sealed class ModelCache implements Cache permits LlamaCache, MegalodonC
         }
         if (tokens < position) {
             keepFirst(tokens);
+            keyMask.keep(0, Math.toIntExact(keysAfter(tokens)));
             position = tokens;
         }
+    }
+
+    @Override
+    public final void keepKeys(int keys) {
+        if (keys < 0) {
+            throw new IllegalArgumentException("keepKeys: a number from 0 on is needed, got " + keys);
+        }
+        int count = keyMask.count(), kept = Math.min(keys, count);
+        keyMask.keep(count - kept, kept);
+        keepLast(kept);
     }
 
     @Override
@@ -117,7 +140,9 @@ abstract sealed class ModelCache implements Cache permits LlamaCache, MegalodonC
 
     abstract void keepFirst(long tokens);
 
-    /** How many keys a layer keeps after so many tokens. */
+    abstract void keepLast(int keys);
+
+    /** How many keys a layer keeps after so many tokens, unless {@link #keepKeys} has made them fewer. */
     abstract long keysAfter(long tokens);
 
     /** What is to be saved, under the names and in the shapes of PyTorch's caches. */

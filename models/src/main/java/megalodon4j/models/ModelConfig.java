@@ -13,6 +13,9 @@ public sealed interface ModelConfig permits LlamaConfig, MegalodonConfig {
     /** A new model of random weights; the same for the same seed on any device. */
     LanguageModel create(Backend backend, long seed);
 
+    /** @throws IllegalArgumentException if a cache of such a model cannot keep what the options ask for */
+    void check(CacheOptions options);
+
     /** Fails with {@code "name: value …, must …"} unless {@code holds}. */
     static void require(boolean holds, String name, Object value, String rule) {
         if (!holds) {

@@ -7,8 +7,10 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.stream.Collectors;
 import megalodon4j.autograd.Adam;
 import megalodon4j.autograd.Ops;
 import megalodon4j.autograd.Tape;
@@ -47,6 +49,20 @@ class ExampleTest {
             HuggingFace.save(model, checkpoint);
             return loss;
         }
+    }
+
+    /** Line by line, wherever the README indents it. */
+    @Test
+    void theReadmeShowsThisExample() throws IOException {
+        var shown =
+                Files.readString(Path.of("../README.md")).split("```java\n")[1].split("```")[0];
+        assertTrue(shown.lines().count() < 40);
+        var source = Path.of("src/test/java", getClass().getName().replace('.', '/') + ".java");
+        assertTrue(withoutIndents(Files.readString(source)).contains(withoutIndents(shown)), shown);
+    }
+
+    private static String withoutIndents(String code) {
+        return code.lines().map(String::strip).collect(Collectors.joining("\n"));
     }
 
     @Test

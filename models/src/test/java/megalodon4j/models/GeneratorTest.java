@@ -50,6 +50,21 @@ class GeneratorTest {
         return new Generator(model, options).generate(PROMPT, _ -> {}).tokens();
     }
 
+    @Test
+    void theCacheIsTheOneOfTheOptions() {
+        var window = CacheOptions.window(12);
+        var options = options(3).cache(window);
+        assertEquals(
+                window,
+                new Generator(megalodon, options)
+                        .generate(PROMPT, _ -> {})
+                        .session()
+                        .cache()
+                        .options());
+        var tooShort = options(3).cache(CacheOptions.window(7));
+        assertThrows(IllegalArgumentException.class, () -> new Generator(megalodon, tooShort));
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"llama", "megalodon"})
     void theSeedDecides(String kind) {

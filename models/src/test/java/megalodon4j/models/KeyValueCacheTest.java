@@ -23,7 +23,9 @@ class KeyValueCacheTest {
                 var cache = new KeyValueCache(backend, batch, KEY, VALUE, most);
                 for (int step = 0, fed = 0; step < 120; step++) {
                     int added = 1 + random.nextInt(Math.min(most, random.nextBoolean() ? 2 : 30));
-                    cache.append(entries(backend, batch, fed, added, KEY), entries(backend, batch, fed, added, VALUE));
+                    int more = fed == 0 ? 3 : 0; // at the beginning some that are left out
+                    var k = entries(backend, batch, fed - more, added + more, KEY);
+                    cache.append(k, entries(backend, batch, fed - more, added + more, VALUE), added);
                     fed += added;
                     assertEquals(Math.min(fed, most), cache.count());
                     assertEntries(cache, fed, KEY, cache.keys(), 0);

@@ -10,8 +10,19 @@ final class NaiveMegalodon {
 
     private final MegalodonConfig config;
     private final Map<String, float[]> weights = new HashMap<>();
+    private final Factors dropout;
+
+    /** What an element is multiplied by, by rate and site. */
+    interface Factors {
+        double at(double rate, int site, int row, int column);
+    }
 
     NaiveMegalodon(LanguageModel model) {
+        this(model, (rate, site, row, column) -> 1);
+    }
+
+    NaiveMegalodon(LanguageModel model, Factors dropout) {
+        this.dropout = dropout;
         config = (MegalodonConfig) model.config();
         for (var p : model.parameters()) {
             weights.put(p.name(), p.value().toArray());
@@ -53,7 +64,7 @@ final class NaiveMegalodon {
 
     private double[][] block(double[][] x, int layer, boolean[] valid, IntUnaryOperator first) {
         var name = "model.layers." + layer + ".";
-        var attention = attention(x, name + "attn.", valid, first);
+        var attention = attention(x, name + "attn.", valid, first, layer * 8);
         double alpha = config.rescaleNffn() ? 0.1 * Math.pow(0.5, layer) : 1;
         var out = new double[x.length][];
         for (int t = 0; t < x.length; t++) {
@@ -61,7 +72,7 @@ final class NaiveMegalodon {
             for (int i = 0; i < h.length; i++) {
                 h[i] = attention[t][i] + x[t][i];
             }
-            var f = feedForward(layerNorm(h, name + "ffn.norm"), name + "ffn.");
+            var f = feedForward(layerNorm(h, name + "ffn.norm"), name + "ffn.", t, layer * 8);
             for (int i = 0; i < h.length; i++) {
                 h[i] = x[t][i] + alpha * f[i];
             }
@@ -70,15 +81,23 @@ final class NaiveMegalodon {
         return out;
     }
 
-    private double[] feedForward(double[] n, String name) {
+    private double[] feedForward(double[] n, String name, int row, int site) {
         var u = silu(linear(n, name + "fc1"));
         if (config.swiglu()) {
             u = times(u, linear(n, name + "fc3"));
         }
-        return linear(u, name + "fc2");
+        drop(u, config.hiddenDropout(), site + 4, row);
+        return drop(linear(u, name + "fc2"), config.dropout(), site + 5, row);
     }
 
-    private double[][] attention(double[][] x, String name, boolean[] valid, IntUnaryOperator first) {
+    private double[] drop(double[] x, double rate, int site, int row) {
+        for (int i = 0; i < x.length; i++) {
+            x[i] *= dropout.at(rate, site, row, i);
+        }
+        return x;
+    }
+
+    private double[][] attention(double[][] x, String name, boolean[] valid, IntUnaryOperator first, int site) {
         var t = timestepNorm(x, name + "timenorm", valid);
         var m = ema(t, name + "cema.", valid);
         var gamma = weights.get(name + "rmsnorm.gamma");
@@ -91,17 +110,19 @@ final class NaiveMegalodon {
             for (int i = 0; i < m[s].length; i++) {
                 m[s][i] = m[s][i] / rms * (gamma[i] + 1);
             }
+            drop(m[s], config.hiddenDropout(), site, s);
             var z = linear(m[s], name + "wz");
             q[s] = queryOrKey(z, name, 0, s);
             k[s] = queryOrKey(z, name, 1, s);
             v[s] = silu(linear(t[s], name + "wv"));
-            var o = attend(q[s], k, v, first.applyAsInt(s), s, valid);
+            var o = attend(q[s], k, v, first.applyAsInt(s), s, valid, site + 1);
             var a = linear(m[s], name + "wh1");
-            var b = linear(times(o, silu(linear(m[s], name + "wr"))), name + "wh2");
+            var gated = times(o, silu(linear(m[s], name + "wr")));
+            var b = linear(drop(gated, config.hiddenDropout(), site + 2, s), name + "wh2");
             for (int i = 0; i < a.length; i++) {
                 a[i] += b[i];
             }
-            out[s] = a;
+            out[s] = drop(a, config.dropout(), site + 3, s);
         }
         return out;
     }
@@ -127,7 +148,7 @@ final class NaiveMegalodon {
         return y;
     }
 
-    private double[] attend(double[] q, double[][] k, double[][] v, int first, int last, boolean[] valid) {
+    private double[] attend(double[] q, double[][] k, double[][] v, int first, int last, boolean[] valid, int site) {
         int heads = config.numHeads(), d = q.length / heads, e = v[last].length / heads;
         var o = new double[v[last].length];
         for (int h = 0; h < heads; h++) {
@@ -139,6 +160,7 @@ final class NaiveMegalodon {
                 }
                 double weight = valid[s] ? Math.exp(score) : 0;
                 total += weight;
+                weight *= dropout.at(config.attentionDropout(), site, h * valid.length + last, s);
                 for (int i = h * e; i < (h + 1) * e; i++) {
                     o[i] += weight * v[s][i];
                 }

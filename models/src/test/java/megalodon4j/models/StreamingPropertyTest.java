@@ -1,6 +1,7 @@
 package megalodon4j.models;
 
 import static megalodon4j.models.ParityTest.assertClose;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.util.Arrays;
 import java.util.Random;
@@ -46,6 +47,10 @@ class StreamingPropertyTest {
 
         float[] feed(CacheOptions options, int... sizes) {
             return Streams.feed(model, model.newCache(batch, options), ids, 0, sizes);
+        }
+
+        float[] feed(CacheOptions options, boolean[] valid) {
+            return Streams.feed(model, model.newCache(batch, options), ids, ints(valid), 0, pieces);
         }
 
         float[] forward() {
@@ -158,6 +163,20 @@ class StreamingPropertyTest {
         }
     }
 
+    /** In a single layer, whose keys know nothing of the tokens before, a window is a shorter text: RoPE is relative. */
+    @Test
+    void aWindowOfALlama() {
+        var random = new Random(500);
+        var model = Streams.disturb(new LlamaConfig(13, 8, 1, 2, 4, true, null).create(backend, 1), random);
+        int window = 5, length = 20;
+        var ids = random.ints(length, 0, 13).toArray();
+        var session = model.session(CacheOptions.window(window));
+        for (int t = 0; t < length; t++) {
+            var seen = Arrays.copyOfRange(ids, Math.max(0, t + 1 - window), t + 1);
+            assertClose("token " + t, model.session().feed(seen), session.feed(ids[t]), TOLERANCE);
+        }
+    }
+
     @Test
     void anyPaddingMask() {
         for (int seed = 300; seed < 300 + CASES; seed++) {
@@ -175,7 +194,73 @@ class StreamingPropertyTest {
                 var got = c.model.head(c.model.hidden(tape, c.ids, c.batch, tensor, null));
                 assertClose(c.what, want, got.value().toArray(), TOLERANCE);
             }
+            assertClose(c.what, want, c.feed(CacheOptions.CHUNK_LOCAL, valid), TOLERANCE);
+            assertClose(c.what, c.naive(valid, t -> 0), c.feed(CacheOptions.UNBOUNDED, valid), TOLERANCE);
         }
+    }
+
+    @Test
+    void forgottenKeysAreSeenNoMore() {
+        for (int seed = 700; seed < 700 + CASES; seed++) {
+            var c = Case.of(seed, false);
+            int split = c.random.nextInt(c.length + 1), kept = c.random.nextInt(6);
+            boolean unbounded = c.random.nextBoolean();
+            var cache = c.model.newCache(c.batch, unbounded ? CacheOptions.UNBOUNDED : CacheOptions.CHUNK_LOCAL);
+            Streams.feed(c.model, cache, c.ids, 0, split);
+            cache.keepKeys(kept);
+            assertEquals(split, cache.position());
+            var got = Streams.feed(c.model, cache, c.ids, split, c.length - split);
+            var want = c.naive(c.allValid(), t -> {
+                int first = unbounded ? 0 : t / c.chunk() * c.chunk();
+                return t < split ? first : Math.max(first, split - kept);
+            });
+            int vocabulary = c.model.config().numTokens();
+            for (int b = 0; b < c.batch; b++) {
+                int row = b * c.length * vocabulary;
+                var tail = Arrays.copyOfRange(want, row + split * vocabulary, row + c.length * vocabulary);
+                assertClose(c.what, tail, row(got, b, c.batch), TOLERANCE);
+            }
+        }
+    }
+
+    /** What is padding in a call is padding for all later ones, with or without a mask of their own. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void aMaskIsRememberedWithTheKeys(boolean llama) {
+        for (int seed = 600; seed < 600 + CASES; seed++) {
+            var c = Case.of(seed, llama);
+            var valid = c.allValid();
+            int masked = 1 + c.random.nextInt(c.length);
+            for (int i = 0; i < valid.length; i++) {
+                valid[i] = i % c.length >= masked || c.random.nextBoolean();
+            }
+            var options = c.random.nextBoolean() ? CacheOptions.CHUNK_LOCAL : CacheOptions.UNBOUNDED;
+            var whole = c.model.newCache(c.batch, options);
+            var want = Streams.feed(c.model, whole, c.ids, ints(valid), 0, c.length);
+            var cache = c.model.newCache(c.batch, options);
+            var head = Streams.feed(c.model, cache, c.ids, ints(valid), 0, masked);
+            var tail = Streams.feed(c.model, cache.copy(), c.ids, null, masked, c.length - masked);
+            int vocabulary = c.model.config().numTokens();
+            for (int b = 0; b < c.batch; b++) {
+                int row = b * c.length * vocabulary,
+                        split = row + masked * vocabulary,
+                        end = row + c.length * vocabulary;
+                assertClose(c.what, Arrays.copyOfRange(want, row, split), row(head, b, c.batch), TOLERANCE);
+                assertClose(c.what, Arrays.copyOfRange(want, split, end), row(tail, b, c.batch), TOLERANCE);
+            }
+        }
+    }
+
+    private static float[] row(float[] x, int b, int batch) {
+        return Arrays.copyOfRange(x, b * (x.length / batch), (b + 1) * (x.length / batch));
+    }
+
+    private static int[] ints(boolean[] valid) {
+        var ints = new int[valid.length];
+        for (int i = 0; i < ints.length; i++) {
+            ints[i] = valid[i] ? 1 : 0;
+        }
+        return ints;
     }
 
     /** RoPE makes scores depend on distances alone: tokens after padding are worth what they are without it. */
@@ -186,13 +271,16 @@ class StreamingPropertyTest {
             int vocabulary = c.model.config().numTokens();
             var padding = c.random.ints(c.batch, 0, c.length).toArray();
             var mask = new float[c.ids.length];
+            var valid = new boolean[c.ids.length];
             for (int i = 0; i < mask.length; i++) {
-                mask[i] = i % c.length < padding[i / c.length] ? 0 : 1;
+                valid[i] = i % c.length >= padding[i / c.length];
+                mask[i] = valid[i] ? 1 : 0;
             }
             try (var tape = Tape.inference(backend)) {
                 var tensor = tape.tensor(c.batch, c.length).set(mask);
                 var padded = c.model.head(c.model.hidden(tape, c.ids, c.batch, tensor, null));
                 var got = padded.value().toArray();
+                assertClose(c.what, got, c.feed(CacheOptions.CHUNK_LOCAL, valid), TOLERANCE);
                 for (int b = 0; b < c.batch; b++) {
                     int from = b * c.length + padding[b], to = (b + 1) * c.length;
                     var alone = c.model.logits(tape, Arrays.copyOfRange(c.ids, from, to), 1);

@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.Random;
 import java.util.stream.IntStream;
 import megalodon4j.autograd.Tape;
+import megalodon4j.tensor.Tensor;
 
 /** Sequences that are fed side by side, in pieces. */
 final class Streams {
@@ -16,6 +17,11 @@ final class Streams {
      * @return their logits (B, Σ pieces, V)
      */
     static float[] feed(LanguageModel model, Cache cache, int[] ids, int from, int... pieces) {
+        return feed(model, cache, ids, null, from, pieces);
+    }
+
+    /** The same with a mask (B, L), or null. */
+    static float[] feed(LanguageModel model, Cache cache, int[] ids, int[] mask, int from, int... pieces) {
         int batch = cache.batch(), vocabulary = model.config().numTokens(), at = 0;
         int total = Arrays.stream(pieces).sum();
         var logits = new float[batch * total * vocabulary];
@@ -24,7 +30,8 @@ final class Streams {
                 int block = cache.nextBlock(end - at);
                 var tokens = columns(ids, batch, from + at, block);
                 try (var tape = Tape.inference(model.backend())) {
-                    var part = model.head(model.hidden(tape, tokens, batch, null, cache))
+                    var valid = mask == null ? null : mask(tape, batch, columns(mask, batch, from + at, block));
+                    var part = model.head(model.hidden(tape, tokens, batch, valid, cache))
                             .value()
                             .toArray();
                     for (int b = 0; b < batch; b++) {
@@ -36,6 +43,14 @@ final class Streams {
             }
         }
         return logits;
+    }
+
+    private static Tensor mask(Tape tape, int batch, int[] valid) {
+        var mask = new float[valid.length];
+        for (int i = 0; i < mask.length; i++) {
+            mask[i] = valid[i];
+        }
+        return tape.tensor(batch, valid.length / batch).set(mask);
     }
 
     static int[] columns(int[] ids, int batch, int from, int count) {

@@ -232,6 +232,22 @@ public abstract class Backend implements AutoCloseable {
 
     protected abstract void siluGradK(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB);
 
+    /**
+     * y = x with some elements dropped, the others divided by 1 − p; also the gradient of itself. Row t, column j of sequence b is element
+     * (t, j) of {@link Dropout}.
+     *
+     * @param x (B, L, D)
+     * @param y (B, L, D), may be x itself
+     */
+    public final void dropout(Dropout dropout, Tensor x, Tensor y) {
+        Check.rank("dropout", "x", x, 3);
+        same("dropout", "x", x, "y", y);
+        y.fill();
+        dropoutK(dropout, x, y);
+    }
+
+    protected abstract void dropoutK(Dropout dropout, Tensor x, Tensor y);
+
     // --- norms ------------------------------------------------------------------------------------------------------
 
     /**
@@ -331,8 +347,9 @@ public abstract class Backend implements AutoCloseable {
      * @param w (D), nullable: then 0
      * @param b (D), nullable: then 0
      * @param groups G, divides D
-     * @param state (B, 1 + 2·G): count, means, variances; read and then overwritten with the state after the last token;
-     *     nullable: then it starts from (0, 0, 1) and is not kept
+     * @param state (B, 2, 1 + 2·G): count, means, variances, each the sum of two floats that lie 1 + 2·G apart, since a float alone stands
+     *     still after 2²⁴ tokens; read and then overwritten with the state after the last token; nullable: then it starts from (0, 0, 1) and is
+     *     not kept
      * @param y (B, L, D)
      * @param mean (B, L, G), receives mean_t
      * @param rstd (B, L, G), receives 1 / sqrt(var_t + ε)
@@ -357,7 +374,7 @@ public abstract class Backend implements AutoCloseable {
         Check.elements("timestepNorm", "mask", mask, batch * length);
         Check.vector("timestepNorm", "w", w, x.columns());
         Check.vector("timestepNorm", "b", b, x.columns());
-        Check.elements("timestepNorm", "state", state, batch * (1 + 2 * groups));
+        Check.elements("timestepNorm", "state", state, batch * 2 * (1 + 2 * groups));
         Check.elements("timestepNorm", "mean", mean, batch * length * groups);
         Check.elements("timestepNorm", "rstd", rstd, batch * length * groups);
         y.fill();
@@ -550,6 +567,8 @@ public abstract class Backend implements AutoCloseable {
      * @param heads H
      * @param chunk positive; at least Lk means no chunks. Smaller only where Lq = Lk
      * @param scale the factor of the scores
+     * @param dropout of the softmax's results, nullable, only where Lq = Lk = C: the weight that query i of head h gives to key j is element
+     *     (h · Lq + i, j)
      * @param o (B, Lq, H·e)
      * @param logSum (B, H, Lq): receives ln Σ e^score of each query, −∞ where it sees nothing; nullable
      */
@@ -562,9 +581,13 @@ public abstract class Backend implements AutoCloseable {
             int heads,
             int chunk,
             float scale,
+            Dropout dropout,
             Tensor o,
             Tensor logSum) {
         Check.attention("attention", q, k, v, keys, mask, heads, chunk);
+        if (dropout != null && (q.shape().size(1) != keys || k.shape().size(1) != keys)) {
+            throw Check.error("attention", "weights are dropped only where there are as many keys as queries");
+        }
         if (o.rows() != q.rows() || o.columns() != v.columns()) {
             throw Check.error("attention", "o must be %d × %d, got %s", q.rows(), v.columns(), o.shape());
         }
@@ -573,7 +596,22 @@ public abstract class Backend implements AutoCloseable {
         if (logSum != null) {
             logSum.fill();
         }
-        attentionK(q, k, v, keys, mask, heads, chunk, scale, o, logSum);
+        attentionK(q, k, v, keys, mask, heads, chunk, scale, dropout, o, logSum);
+    }
+
+    /** {@link #attention} that drops nothing. */
+    public final void attention(
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            int keys,
+            Tensor mask,
+            int heads,
+            int chunk,
+            float scale,
+            Tensor o,
+            Tensor logSum) {
+        attention(q, k, v, keys, mask, heads, chunk, scale, null, o, logSum);
     }
 
     protected abstract void attentionK(
@@ -585,10 +623,34 @@ public abstract class Backend implements AutoCloseable {
             int heads,
             int chunk,
             float scale,
+            Dropout dropout,
             Tensor o,
             Tensor logSum);
 
     /** The gradients of {@link #attention} where C = Lk = Lq. dq, dk, dv are overwritten if blank, else added to. */
+    public final void attentionGrad(
+            Tensor dO,
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            Tensor mask,
+            int heads,
+            int chunk,
+            float scale,
+            Dropout dropout,
+            Tensor o,
+            Tensor logSum,
+            Tensor dq,
+            Tensor dk,
+            Tensor dv) {
+        Check.attention("attentionGrad", q, k, v, q.shape().size(1), mask, heads, chunk);
+        same("attentionGrad", "dO", dO, "o", o);
+        attentionGradK(
+                dO, q, k, v, mask, heads, chunk, scale, dropout, o, logSum, dq, dk, dv, dq.fill(), dk.fill(),
+                dv.fill());
+    }
+
+    /** {@link #attentionGrad} where nothing was dropped. */
     public final void attentionGrad(
             Tensor dO,
             Tensor q,
@@ -603,9 +665,7 @@ public abstract class Backend implements AutoCloseable {
             Tensor dq,
             Tensor dk,
             Tensor dv) {
-        Check.attention("attentionGrad", q, k, v, q.shape().size(1), mask, heads, chunk);
-        same("attentionGrad", "dO", dO, "o", o);
-        attentionGradK(dO, q, k, v, mask, heads, chunk, scale, o, logSum, dq, dk, dv, dq.fill(), dk.fill(), dv.fill());
+        attentionGrad(dO, q, k, v, mask, heads, chunk, scale, null, o, logSum, dq, dk, dv);
     }
 
     protected abstract void attentionGradK(
@@ -617,6 +677,7 @@ public abstract class Backend implements AutoCloseable {
             int heads,
             int chunk,
             float scale,
+            Dropout dropout,
             Tensor o,
             Tensor logSum,
             Tensor dq,

@@ -178,9 +178,11 @@ interface AttentionContract extends Contract {
     @Seeds(128)
     default void attention(int seed) {
         try (var t = trial(seed)) {
-            var n = sizes(t, t.flag("cached"));
+            boolean cached = t.flag("cached");
+            var n = sizes(t, cached);
             var mask = t.mask(n.batch(), n.keys());
             boolean logSums = t.flag("logSum");
+            var dropout = t.flag("dropout") && !cached ? DropoutContract.draw(t) : null;
             double[] q = queries(t, n), k = cache(t, n, n.d()), v = cache(t, n, n.e());
             var o = t.result(n.batch(), n.queries(), n.heads() * n.e());
             var logSum = logSums ? t.result(n.batch(), n.heads(), n.queries()) : null;
@@ -193,15 +195,20 @@ interface AttentionContract extends Contract {
                     n.heads(),
                     n.chunk(),
                     (float) n.scale(),
+                    dropout,
                     o,
                     logSum);
-            var want = ReferenceAttention.attention(n, q, k, v, mask);
+            var want = ReferenceAttention.attention(n, q, k, v, mask, dropout);
             double sharpness = sharpness(n, q, withoutNaN(k));
-            t.expect("attention o", want.o(), o, TOLERANCE, sharpness * maxNorm(withoutNaN(v)));
+            t.expect("attention o", want.o(), o, TOLERANCE, sharpness * factor(dropout) * maxNorm(withoutNaN(v)));
             if (logSums) {
                 t.expect("attention logSum", want.logSum(), logSum, 1e-6, 8 * sharpness);
             }
         }
+    }
+
+    private static double factor(Dropout dropout) {
+        return dropout == null ? 1 : dropout.scale();
     }
 
     private static double[] withoutNaN(double[] x) {
@@ -220,7 +227,8 @@ interface AttentionContract extends Contract {
             Tensor tv = t.input(v, n.batch(), length, outWidth), tmask = t.input(mask, n.batch(), length);
             Tensor o = t.result(n.batch(), length, outWidth), logSum = t.result(n.batch(), n.heads(), length);
             float scale = (float) n.scale();
-            t.backend.attention(tq, tk, tv, length, tmask, n.heads(), n.chunk(), scale, o, logSum);
+            var dropout = t.flag("dropout") ? DropoutContract.draw(t) : null;
+            t.backend.attention(tq, tk, tv, length, tmask, n.heads(), n.chunk(), scale, dropout, o, logSum);
             Trial.Gradient dq = t.gradient(n.batch(), length, width), dk = t.gradient(n.batch(), length, width);
             Trial.Gradient dv = t.gradient(n.batch(), length, outWidth);
             t.backend.attentionGrad(
@@ -232,15 +240,16 @@ interface AttentionContract extends Contract {
                     n.heads(),
                     n.chunk(),
                     scale,
+                    dropout,
                     o,
                     logSum,
                     dq.tensor,
                     dk.tensor,
                     dv.tensor);
-            var want = ReferenceAttention.attentionGrad(n, dO, q, k, v, mask);
+            var want = ReferenceAttention.attentionGrad(n, dO, q, k, v, mask, dropout);
             // One term of dq: a key times a weight of at most 1 times dO · v. Where a query sees one key only, the sum
             // is zero.
-            double tolerance = TOLERANCE * sharpness(n, q, k), term = scale * Math.sqrt(n.e());
+            double tolerance = TOLERANCE * sharpness(n, q, k) * factor(dropout), term = scale * Math.sqrt(n.e());
             dq.expect("attentionGrad dq", want.dq(), tolerance, term * maxNorm(k));
             dk.expect("attentionGrad dk", want.dk(), tolerance, term * maxNorm(q));
             dv.expect("attentionGrad dv", want.dv(), tolerance, maxNorm(dO));

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.TestInstance;
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 public abstract class BackendContract
         implements ElementwiseContract,
+                DropoutContract,
                 ProductsContract,
                 NormsContract,
                 AttentionContract,

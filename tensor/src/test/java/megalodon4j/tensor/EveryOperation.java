@@ -119,7 +119,7 @@ final class EveryOperation {
         Tensor w = random(n.columns()), b = random(n.columns()), y = blank(n.batch, n.length, n.columns());
         Tensor mean = blank(n.batch, n.length, n.groups), rstd = blank(n.batch, n.length, n.groups);
         Tensor dx = blank(n.batch, n.length, n.columns()), dw = blank(n.columns()), db = blank(n.columns());
-        var state = blank(n.batch, 1 + 2 * n.groups);
+        var state = blank(n.batch, 2, 1 + 2 * n.groups);
         backend.zero(state);
         backend.timestepNorm(x, null, w, b, n.groups, EPS, state, y, mean, rstd);
         keep("timestepNorm with state", y, mean, rstd, state);
@@ -153,6 +153,7 @@ final class EveryOperation {
             backend.attentionGrad(dO, q, k, v, mask, n.heads, chunk, 1, o, logSum, dq, dk, dv);
             keep("attention in chunks of " + chunk, o, logSum, dq, dk, dv);
         }
+        dropout(q, k, v, dO);
         var last = blank(n.batch, 1, n.columns());
         backend.attention(random(n.batch, 1, n.columns()), k, v, n.length, null, n.heads, n.length, 1, last, null);
         keep("attention of one query", last);
@@ -160,6 +161,20 @@ final class EveryOperation {
         backend.queryKeyGrad(random(shape), random(shape), z, gamma, cos, sin, n.heads, rstd, dz, dgamma, dbeta);
         backend.rope(q, cos, sin, n.heads, true, false);
         keep("queryKeyGrad", dz, dgamma, dbeta, q);
+    }
+
+    private void dropout(Tensor q, Tensor k, Tensor v, Tensor dO) {
+        Tensor o = blank(q.shape().toArray()),
+                logSum = blank(n.batch, n.heads, n.length),
+                y = blank(q.shape().toArray());
+        Tensor dq = blank(q.shape().toArray()),
+                dk = blank(q.shape().toArray()),
+                dv = blank(q.shape().toArray());
+        var dropout = new Dropout(0.3, 5, 17, 4);
+        backend.attention(q, k, v, n.length, null, n.heads, n.chunk, 1, dropout, o, logSum);
+        backend.attentionGrad(dO, q, k, v, null, n.heads, n.chunk, 1, dropout, o, logSum, dq, dk, dv);
+        backend.dropout(dropout, o, y);
+        keep("dropout", o, logSum, dq, dk, dv, y);
     }
 
     private void ema() {

@@ -3,9 +3,13 @@ package megalodon4j.tensor;
 import static megalodon4j.tensor.TestTensors.abs;
 import static megalodon4j.tensor.TestTensors.maxNorm;
 import static megalodon4j.tensor.Trial.TOLERANCE;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
 import java.util.List;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * The norms. A mean that is large against the deviation costs digits that no method can keep: tolerances there grow
@@ -168,7 +172,7 @@ interface NormsContract extends Contract {
             double[] w = t.nullable("w", columns), b = t.nullable("b", columns);
             var x = t.normal(rows * columns, t.flag("offset") ? 3 : 0, t.size("deviation", 1, 1, 1, 0));
             var state = t.flag("state") ? state(t, batch, groups) : null;
-            var tstate = t.working(state, batch, 1 + 2 * groups);
+            var tstate = t.working(split(state, groups), batch, 2, 1 + 2 * groups);
             Tensor y = t.result(batch, length, columns);
             Tensor mean = t.result(batch, length, groups), rstd = t.result(batch, length, groups);
             t.backend.timestepNorm(
@@ -244,12 +248,73 @@ interface NormsContract extends Contract {
     }
 
     private static void expectState(Trial t, int groups, double largest, double[] want, Tensor got) {
-        var size = new double[want.length];
-        for (int i = 0; i < size.length; i++) {
+        var sums = sums(got, groups);
+        for (int i = 0; i < want.length; i++) {
             int j = i % (1 + 2 * groups);
-            size[i] = j == 0 ? 1e-9 : j <= groups ? largest : want[i] * (1 + largest / Math.sqrt(want[i] + EPS));
+            double size = j == 0 ? 0 : j <= groups ? largest : want[i] * (1 + largest / Math.sqrt(want[i] + EPS));
+            assertEquals(want[i], sums[i], TOLERANCE * size, "timestepNorm state " + i + ", " + t);
         }
-        t.expect("timestepNorm state", want, got, TOLERANCE, size);
+    }
+
+    /** (…, 2, 1 + 2·G): each number as a float and what rounding took from it. */
+    private static double[] split(double[] state, int groups) {
+        if (state == null) {
+            return null;
+        }
+        int width = 1 + 2 * groups;
+        var split = new double[2 * state.length];
+        for (int i = 0; i < state.length; i++) {
+            int at = i / width * 2 * width + i % width;
+            split[at] = (float) state[i];
+            split[at + width] = state[i] - split[at];
+        }
+        return split;
+    }
+
+    private static double[] sums(Tensor state, int groups) {
+        int width = 1 + 2 * groups;
+        var split = state.toArray();
+        var sums = new double[split.length / 2];
+        for (int i = 0; i < sums.length; i++) {
+            int at = i / width * 2 * width + i % width;
+            sums[i] = (double) split[at] + split[at + width];
+        }
+        return sums;
+    }
+
+    /** Where a float counts no further, and one more token moves a mean by less than a float shows. */
+    @ParameterizedTest
+    @ValueSource(longs = {(1L << 24) - 3, (1L << 31) - 3, 1L << 40})
+    default void timestepNormOfALongStream(long count) {
+        int groups = 3, tokens = 10;
+        try (var t = trial(1)) {
+            var x = t.normal(tokens * groups, 1, 1);
+            var want = new double[] {count, 0.7, -0.3, 0.1, 1.1, 0.9, 0.2};
+            var begin = want.clone();
+            var state = t.working(split(want, groups), 1, 2, 7);
+            var tx = t.input(x, tokens, 1, groups);
+            for (int i = 0; i < tokens; i++) {
+                t.backend.timestepNorm(
+                        tx.slice(i, i + 1),
+                        null,
+                        null,
+                        null,
+                        groups,
+                        EPS,
+                        state,
+                        t.result(1, 1, groups),
+                        t.result(1, 1, groups),
+                        t.result(1, 1, groups));
+            }
+            ReferenceNorms.timestepNorm(1, tokens, groups, groups, x, null, null, null, EPS, want);
+            var got = sums(state, groups);
+            assertEquals(count + tokens, got[0]);
+            for (int i = 1; i < want.length; i++) {
+                double step = Math.abs(want[i] - begin[i]);
+                assertEquals(want[i], got[i], Math.max(1e-3 * step, 2e-14), "state " + i);
+                assertTrue(step > 1e-13);
+            }
+        }
     }
 
     /** Feeding a sequence in pieces, with a state, is feeding it whole. */
@@ -263,7 +328,7 @@ interface NormsContract extends Contract {
             int groups = grouped.groups();
             var mask = t.mask(1, length);
             var x = t.normal(length * columns);
-            var state = t.working(fresh(groups), 1, 1 + 2 * groups);
+            var state = t.working(split(fresh(groups), groups), 1, 2, 1 + 2 * groups);
             Tensor y = t.working(new double[length * columns], length, columns);
             Tensor mean = t.working(new double[length * groups], length, groups);
             Tensor rstd = t.working(new double[length * groups], length, groups);

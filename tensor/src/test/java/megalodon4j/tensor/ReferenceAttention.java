@@ -134,6 +134,10 @@ public final class ReferenceAttention {
     public record Attention(double[] o, double[] logSum) {}
 
     public static Attention attention(Sizes n, double[] q, double[] k, double[] v, double[] mask) {
+        return attention(n, q, k, v, mask, null);
+    }
+
+    public static Attention attention(Sizes n, double[] q, double[] k, double[] v, double[] mask, Dropout dropout) {
         var result = new Attention(
                 new double[n.batch * n.queries * n.heads * n.e], new double[n.batch * n.heads * n.queries]);
         for (int s = 0; s < n.batch; s++) {
@@ -143,8 +147,9 @@ public final class ReferenceAttention {
                     double logSum = softmax(n, s, h, i, q, k, mask, p);
                     result.logSum[n.logSum(s, i, h)] = logSum;
                     for (int j = 0; j < n.keys; j++) {
+                        double kept = ReferenceDropout.factor(dropout, s, h * n.queries + i, j);
                         for (int f = 0; f < n.e && p[j] != 0; f++) {
-                            result.o[n.o(s, i, h) + f] += p[j] * v[n.v(s, j, h) + f];
+                            result.o[n.o(s, i, h) + f] += kept * p[j] * v[n.v(s, j, h) + f];
                         }
                     }
                 }
@@ -184,7 +189,12 @@ public final class ReferenceAttention {
     public record AttentionGrad(double[] dq, double[] dk, double[] dv) {}
 
     public static AttentionGrad attentionGrad(Sizes n, double[] dO, double[] q, double[] k, double[] v, double[] mask) {
-        var o = attention(n, q, k, v, mask).o;
+        return attentionGrad(n, dO, q, k, v, mask, null);
+    }
+
+    public static AttentionGrad attentionGrad(
+            Sizes n, double[] dO, double[] q, double[] k, double[] v, double[] mask, Dropout dropout) {
+        var o = attention(n, q, k, v, mask, dropout).o;
         var grad = new AttentionGrad(new double[q.length], new double[k.length], new double[v.length]);
         for (int s = 0; s < n.batch; s++) {
             for (int h = 0; h < n.heads; h++) {
@@ -199,10 +209,10 @@ public final class ReferenceAttention {
                         if (p[j] == 0) {
                             continue;
                         }
-                        double dp = 0;
+                        double dp = 0, kept = ReferenceDropout.factor(dropout, s, h * n.queries + i, j);
                         for (int f = 0; f < n.e; f++) {
-                            dp += dO[n.o(s, i, h) + f] * v[n.v(s, j, h) + f];
-                            grad.dv[n.v(s, j, h) + f] += p[j] * dO[n.o(s, i, h) + f];
+                            dp += kept * dO[n.o(s, i, h) + f] * v[n.v(s, j, h) + f];
+                            grad.dv[n.v(s, j, h) + f] += kept * p[j] * dO[n.o(s, i, h) + f];
                         }
                         double dscore = p[j] * (dp - along) * n.scale;
                         for (int f = 0; f < n.d; f++) {

@@ -273,8 +273,17 @@ class ReferenceGradientTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"9, false", "3, false", "2, false", "6, true", "3, true", "1, true"})
-    void attention(int chunk, boolean masked) {
+    @CsvSource({
+        "9, false, 0",
+        "3, false, 0",
+        "2, false, 0",
+        "6, true, 0",
+        "3, true, 0",
+        "1, true, 0",
+        "9, false, 0.4",
+        "3, true, 0.4"
+    })
+    void attention(int chunk, boolean masked, double rate) {
         int batch = 2, length = 6;
         var n = new ReferenceAttention.Sizes(batch, length, length, length, 2, 3, 4, chunk, 0.7);
         var q = normal(1, batch * length * 6);
@@ -282,9 +291,10 @@ class ReferenceGradientTest {
         var v = normal(3, batch * length * 8);
         var mask = masked ? new double[] {0, 0, 1, 1, 0, 1, 1, 1, 1, 0, 0, 0} : null;
         var dO = normal(4, v.length);
+        var dropout = new Dropout(rate, 1, 2, 3);
         Supplier<double[]> o =
-                () -> ReferenceAttention.attention(n, q, k, v, mask).o();
-        var grad = ReferenceAttention.attentionGrad(n, dO, q, k, v, mask);
+                () -> ReferenceAttention.attention(n, q, k, v, mask, dropout).o();
+        var grad = ReferenceAttention.attentionGrad(n, dO, q, k, v, mask, dropout);
         check("dq", q, dO, o, grad.dq());
         check("dk", k, dO, o, grad.dk());
         check("dv", v, dO, o, grad.dv());

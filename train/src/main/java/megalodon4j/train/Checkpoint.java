@@ -8,7 +8,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import megalodon4j.autograd.Adam;
+import megalodon4j.models.HuggingFace;
 import megalodon4j.models.LanguageModel;
+import megalodon4j.models.MegalodonConfig;
 import megalodon4j.models.Weights;
 import megalodon4j.tensor.SafeTensors;
 import tools.jackson.core.JacksonException;
@@ -148,6 +150,9 @@ record Checkpoint(Path folder, State state) {
             SafeTensors.write(aside.resolve(OPTIMIZER), Map.of("format", "pt"), moments);
             Files.writeString(aside.resolve(STATE), state.toJson(model.backend().describe()));
             Files.writeString(aside.resolve(CONFIG), config.toYaml());
+            if (config.model() instanceof MegalodonConfig megalodon) {
+                HuggingFace.writeConfig(megalodon, aside.resolve(HuggingFace.CONFIG)); // for Python, with the weights
+            }
         });
     }
 }

@@ -1,7 +1,6 @@
 package megalodon4j.train;
 
 import java.io.BufferedInputStream;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
@@ -9,7 +8,6 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.zip.CRC32;
 import java.util.zip.GZIPInputStream;
-import java.util.zip.ZipInputStream;
 
 /**
  * The bytes that a run learns from: the first 90 % train, the rest validate.
@@ -49,51 +47,46 @@ record Corpus(String name, byte[] bytes, int trainSize) {
 
     /** The first bytes of a file, unpacked if its name ends in .gz or .zip (the entries one after another). */
     static byte[] read(String option, Path path, int limit) {
-        var name = path.toString().toLowerCase(Locale.ROOT);
-        if (name.endsWith(".gz")) {
-            return gunzip(option, path, limit);
-        }
-        return read(option, path, name.endsWith(".zip") ? in -> unzip(in, limit) : in -> in.readNBytes(limit));
+        return read(option, path, in -> in.readNBytes(limit));
     }
 
     /** A file as it is. */
     static byte[] raw(String option, Path path) {
-        return read(option, path, InputStream::readAllBytes);
+        return open(option, path, in -> in, InputStream::readAllBytes);
     }
 
     /** The first bytes of what a gzip file holds. */
     static byte[] gunzip(String option, Path path, int limit) {
-        return read(option, path, in -> new GZIPInputStream(in, 1 << 16).readNBytes(limit));
+        return open(option, path, Corpus::gunzip, in -> in.readNBytes(limit));
     }
 
-    private interface Reader {
-        byte[] read(InputStream in) throws IOException;
+    /** What is made of a file's bytes. */
+    interface Reader<T> {
+        T read(InputStream in) throws IOException;
     }
 
-    private static byte[] read(String option, Path path, Reader reader) {
+    /** Reads a file, unpacked if its name ends in .gz or .zip, from its beginning on. */
+    static <T> T read(String option, Path path, Reader<T> reader) {
+        var name = path.toString().toLowerCase(Locale.ROOT);
+        Reader<InputStream> unpack =
+                name.endsWith(".gz") ? Corpus::gunzip : name.endsWith(".zip") ? ZipEntries::new : in -> in;
+        return open(option, path, unpack, reader);
+    }
+
+    private static InputStream gunzip(InputStream in) throws IOException {
+        return new GZIPInputStream(in, 1 << 16);
+    }
+
+    private static <T> T open(String option, Path path, Reader<InputStream> unpack, Reader<T> reader) {
         if (!Files.exists(path) || Files.isDirectory(path)) {
             throw Failure.usage("%s: %s: %s", option, path, Files.exists(path) ? "a folder" : "no such file");
         }
         try (var in = new BufferedInputStream(Files.newInputStream(path), 1 << 16)) {
-            return reader.read(in);
+            return reader.read(unpack.read(in));
         } catch (IOException e) {
             throw Failure.usage("%s: %s: cannot be read: %s", option, path, Failure.reason(e))
                     .causedBy(e);
         }
-    }
-
-    private static byte[] unzip(InputStream in, int limit) throws IOException {
-        var bytes = new ByteArrayOutputStream();
-        var zip = new ZipInputStream(in);
-        int entries = 0;
-        while (zip.getNextEntry() != null && bytes.size() < limit) {
-            bytes.write(zip.readNBytes(limit - bytes.size()));
-            entries++;
-        }
-        if (entries == 0) {
-            throw new IOException("not a zip file, or an empty one");
-        }
-        return bytes.toByteArray();
     }
 
     /** Refuses a text that is too short for sequences of {@code seqLen} tokens, or holds bytes that are no tokens. */
@@ -109,11 +102,16 @@ record Corpus(String name, byte[] bytes, int trainSize) {
     }
 
     static void requireTokens(String where, byte[] bytes, int numTokens) {
-        for (int i = 0; i < bytes.length && numTokens < 256; i++) {
+        requireTokens(where, bytes, bytes.length, 0, numTokens);
+    }
+
+    /** Refuses bytes that are no tokens among the first {@code count}, of which the first is byte {@code position} of a text. */
+    static void requireTokens(String where, byte[] bytes, int count, long position, int numTokens) {
+        for (int i = 0; i < count && numTokens < 256; i++) {
             if ((bytes[i] & 0xFF) >= numTokens) {
                 throw Failure.usage(
                         "%s: byte %d is %d; the model's num_tokens allows values below %d",
-                        where, i, bytes[i] & 0xFF, numTokens);
+                        where, position + i, bytes[i] & 0xFF, numTokens);
             }
         }
     }

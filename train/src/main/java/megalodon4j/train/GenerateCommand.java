@@ -3,6 +3,7 @@ package megalodon4j.train;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
 import megalodon4j.models.GenerationOptions;
@@ -29,7 +30,10 @@ final class GenerateCommand extends Subcommand {
     @Mixin
     private ModelSource source;
 
-    @Option(names = "--prompt", paramLabel = "S", description = "The text to continue.")
+    @Option(
+            names = "--prompt",
+            paramLabel = "S",
+            description = "The text to continue, which may be empty; a built-in one if none is given.")
     private String prompt;
 
     @Option(names = "--prompt-file", paramLabel = "F", description = "The text to continue: the bytes of a file.")
@@ -68,6 +72,18 @@ final class GenerateCommand extends Subcommand {
             description = "Keeps the most probable tokens that sum up to P; 1 is off.")
     private Float topP;
 
+    @Option(
+            names = "--stop",
+            paramLabel = "S",
+            description = "Ends before this text, which is not printed; may be repeated.")
+    private List<String> stops = List.of();
+
+    @Option(names = "--end-of-text", paramLabel = "ID", description = "Ends at this token, which is not printed.")
+    private Integer endOfText;
+
+    @Mixin
+    private CacheArguments cache;
+
     @Option(names = "--seed", paramLabel = "N", description = "Another seed, another text (seed of the config).")
     private Long seed;
 
@@ -81,17 +97,33 @@ final class GenerateCommand extends Subcommand {
     int execute() {
         device.check();
         var config = source.config();
-        var sampling = sampling(config.generation());
+        var options = options(config);
+        var bytes = prompt(config);
+        try (var backend = device.open();
+                var stop = Stop.onSignal()) {
+            return generate(source.load(config, backend), bytes, options, stop);
+        }
+    }
+
+    private GenerationOptions options(RunConfig config) {
         int count = maxNewTokens == null ? config.generation().length() : maxNewTokens;
         if (count < 0) {
             throw Failure.usage("--max-new-tokens: %d; allowed: 0 and more", count);
         }
-        var bytes = prompt(config);
-        try (var backend = device.open();
-                var stop = Stop.onSignal()) {
-            return generate(
-                    source.load(config, backend), bytes, count, sampling, seed == null ? config.seed() : seed, stop);
+        var options = GenerationOptions.of(sampling(config.generation()), count)
+                .seed(seed == null ? config.seed() : seed)
+                .cache(cache.of(config));
+        for (var stop : stops) {
+            if (stop.isEmpty()) {
+                throw Failure.usage("--stop: \"\"; allowed: at least one character");
+            }
+            options = options.stopAt(stop);
         }
+        int tokens = config.model().numTokens();
+        if (endOfText != null && (endOfText < 0 || endOfText >= tokens)) {
+            throw Failure.usage("--end-of-text: %d; allowed: a token, from 0 to %d", endOfText, tokens - 1);
+        }
+        return endOfText == null ? options : options.endOfText(endOfText);
     }
 
     private Sampling sampling(RunConfig.Generation byConfig) {
@@ -115,9 +147,6 @@ final class GenerateCommand extends Subcommand {
             throw Failure.usage("--prompt-len: %d; allowed: at least 1, together with --prompt-gzip", promptLength);
         }
         var bytes = promptBytes();
-        if (bytes.length == 0) {
-            throw Failure.usage("the prompt is empty; at least one byte is needed");
-        }
         Corpus.requireTokens("the prompt", bytes, config.model().numTokens());
         return bytes;
     }
@@ -132,17 +161,16 @@ final class GenerateCommand extends Subcommand {
         return (prompt == null ? DEFAULT_PROMPT : prompt).getBytes(StandardCharsets.UTF_8);
     }
 
-    private int generate(LanguageModel model, byte[] prompt, int count, Sampling sampling, long seed, Stop stop) {
+    private int generate(LanguageModel model, byte[] prompt, GenerationOptions options, Stop stop) {
         if (!json) {
             showPrompt(prompt);
         }
         var text = new Utf8Stream();
-        var tokens = new int[count];
-        var speed = new Speed(count);
+        var tokens = new int[options.maxNewTokens()];
+        var speed = new Speed(options.maxNewTokens());
         boolean stopped = false;
         try {
             stop.check();
-            var options = GenerationOptions.of(sampling, count).seed(seed);
             new Generator(model, options).generate(Utf8Stream.tokens(prompt), token -> {
                 tokens[speed.tick()] = token;
                 if (!json) {

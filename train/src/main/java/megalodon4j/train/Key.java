@@ -33,9 +33,10 @@ record Key(String name, Owner owner, Kind kind, Object byDefault) {
     private static final Kind SIZE = new Whole(1, 1 << 20);
     private static final Kind FLAG = new Flag();
     private static final Kind TEXT = new Text();
-    private static final Kind POSITIVE = new Real(0, Double.MAX_VALUE, false);
-    private static final Kind NOT_NEGATIVE = new Real(0, Double.MAX_VALUE, true);
-    private static final Kind FRACTION = new Real(0, 1, true);
+    private static final Kind POSITIVE = new Real(0, false, Double.MAX_VALUE, true);
+    private static final Kind NOT_NEGATIVE = new Real(0, true, Double.MAX_VALUE, true);
+    private static final Kind FRACTION = new Real(0, true, 1, true);
+    private static final Kind RATE = new Real(0, true, 1, false);
 
     static final List<Key> ALL = List.of(
             every("model", new Choice(List.of("llama", "megalodon")), null),
@@ -65,9 +66,9 @@ record Key(String name, Owner owner, Kind kind, Object byDefault) {
             megalodon("output_size", new Whole(-1, 1 << 20), 0L),
             megalodon("init_mode", new Choice(List.of("he", "bert", "gaussian", "xavier", "none")), "bert"),
             megalodon("rope_base", POSITIVE, null),
-            megalodon("attention_dropout", FRACTION, 0.0),
-            megalodon("hidden_dropout", FRACTION, 0.0),
-            megalodon("dropout", FRACTION, 0.0),
+            megalodon("attention_dropout", RATE, 0.0),
+            megalodon("hidden_dropout", RATE, 0.0),
+            megalodon("dropout", RATE, 0.0),
             megalodon("gradient_checkpointing", FLAG, false),
             megalodon("cema", new Choice(List.of("auto", "scan", "fft")), "auto"),
             // training
@@ -93,7 +94,9 @@ record Key(String name, Owner owner, Kind kind, Object byDefault) {
             every("temperature", NOT_NEGATIVE, 1.0),
             every("min_p", FRACTION, 0.1),
             every("top_k", COUNT, null),
-            every("top_p", new Real(0, 1, false), null),
+            every("top_p", new Real(0, false, 1, true), null),
+            every("max_cache_len", COUNT, null),
+            every("cache_unbounded", FLAG, false),
             every("seed", new Whole(Long.MIN_VALUE, Long.MAX_VALUE), 7L),
             // without effect
             nobody("compile"),

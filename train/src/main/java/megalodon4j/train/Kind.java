@@ -49,7 +49,7 @@ sealed interface Kind {
     }
 
     /** A finite number, read as {@link Double}. */
-    record Real(double min, double max, boolean minAllowed) implements Kind {
+    record Real(double min, boolean minAllowed, double max, boolean maxAllowed) implements Kind {
         /** YAML 1.1 takes 4e-4, without a point, for text. */
         private static final Pattern DECIMAL = Pattern.compile("[-+]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][-+]?[0-9]+)?");
 
@@ -63,10 +63,14 @@ sealed interface Kind {
             } else {
                 throw new Wrong(show(value));
             }
-            if (!(number >= min && number <= max) || Double.isInfinite(number) || !minAllowed && number == min) {
+            if (!inRange(number)) {
                 throw new Wrong(show(value));
             }
             return number;
+        }
+
+        private boolean inRange(double number) {
+            return (minAllowed ? number >= min : number > min) && (maxAllowed ? number <= max : number < max);
         }
 
         private static String shortest(double number) {
@@ -76,7 +80,8 @@ sealed interface Kind {
         @Override
         public String allowed() {
             var low = minAllowed ? "at least " + shortest(min) : "above " + shortest(min);
-            return "a number " + low + (max == Double.MAX_VALUE ? "" : " and at most " + shortest(max));
+            var high = maxAllowed ? " and at most " + shortest(max) : " and less than " + shortest(max);
+            return "a number " + low + (max == Double.MAX_VALUE ? "" : high);
         }
     }
 

@@ -11,6 +11,7 @@ import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import megalodon4j.models.CacheOptions;
 import megalodon4j.models.EmaChoice;
 import megalodon4j.models.InitMode;
 import megalodon4j.models.LlamaConfig;
@@ -58,7 +59,15 @@ record RunConfig(
     record Validation(int every, int windows) {}
 
     /** Samples every so many steps (0: never); topK 0 and topP 1 are off. */
-    record Generation(int every, int promptLength, int length, double temperature, double minP, int topK, double topP) {
+    record Generation(
+            int every,
+            int promptLength,
+            int length,
+            double temperature,
+            double minP,
+            int topK,
+            double topP,
+            CacheOptions cache) {
         Sampling sampling() {
             return new Sampling((float) temperature, (float) minP, topK, (float) topP);
         }
@@ -99,7 +108,7 @@ record RunConfig(
                 new Validation(
                         values.integer("validate_every"), sequences(source, values, "val_batches", "batch_size")),
                 values.integer("save_every"),
-                generation(values),
+                generation(source, values, model),
                 Collections.unmodifiableMap(values.map()),
                 notes);
     }
@@ -273,7 +282,7 @@ record RunConfig(
                 .collect(Collectors.joining(", "));
     }
 
-    private static Generation generation(Values v) {
+    private static Generation generation(ConfigSource source, Values v, ModelConfig model) {
         return new Generation(
                 v.integer("generate_every"),
                 v.integer("generate_prompt_len"),
@@ -281,7 +290,19 @@ record RunConfig(
                 v.real("temperature"),
                 v.real("min_p"),
                 v.map().get("top_k") == null ? 0 : v.integer("top_k"),
-                v.map().get("top_p") == null ? 1 : v.real("top_p"));
+                v.map().get("top_p") == null ? 1 : v.real("top_p"),
+                cache(source, v, model));
+    }
+
+    private static CacheOptions cache(ConfigSource source, Values v, ModelConfig model) {
+        try {
+            int keys = v.map().get("max_cache_len") == null ? 0 : v.integer("max_cache_len");
+            var options = new CacheOptions(keys, v.flag("cache_unbounded"));
+            model.check(options);
+            return options;
+        } catch (IllegalArgumentException e) {
+            throw Failure.usage("%s: %s", source.file(), e.getMessage()).causedBy(e);
+        }
     }
 
     /** The values under their names, as what they are. */

@@ -1,9 +1,12 @@
 package megalodon4j.train;
 
+import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
 import megalodon4j.models.LanguageModel;
+import megalodon4j.models.Session;
 import megalodon4j.models.Utf8Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -12,8 +15,8 @@ import picocli.CommandLine.Option;
 /** {@code megalodon score}. */
 @Command(name = "score", description = "Computes the loss of a model on a file.", sortOptions = false)
 final class ScoreCommand extends Subcommand {
-    /** How many tokens go through the cache at once. */
-    private static final int BLOCK = 512;
+    /** How much of a stream is read at once; how much is computed at once is the model's choice. */
+    private static final int BLOCK = 1 << 14;
 
     @Mixin
     private ModelSource source;
@@ -33,6 +36,12 @@ final class ScoreCommand extends Subcommand {
     @Mixin
     private DeviceOptions device;
 
+    @Mixin
+    private CacheArguments cache;
+
+    /** The mean loss of so many tokens in nats. */
+    private record Score(double loss, long tokens) {}
+
     @Override
     int execute() {
         device.check();
@@ -41,32 +50,67 @@ final class ScoreCommand extends Subcommand {
         if (length < 1 || stream && seqLen != null) {
             throw Failure.usage("--seq-len: %d; allowed: at least 1, and not together with --stream", length);
         }
+        if (!stream && cache.given()) {
+            throw Failure.usage("--max-cache-len and --cache-unbounded are allowed only together with --stream");
+        }
         if (!stream) {
             RunConfig.requireChunks(seqLen == null ? "seq_len" : "--seq-len", length, config.model());
         }
-        var bytes = Corpus.read("--data", data, Integer.MAX_VALUE - 8);
-        int shortest = stream ? 2 : length + 1;
-        if (bytes.length < shortest) {
-            throw Failure.usage("--data: %s: %d bytes; at least %d are needed", data, bytes.length, shortest);
-        }
-        Corpus.requireTokens("--data: " + data, bytes, config.model().numTokens());
+        var keys = cache.of(config);
+        var windows = stream ? null : windows(config, length);
         try (var backend = device.open();
                 var stop = Stop.onSignal()) {
-            score(source.load(config, backend), bytes, length, stop);
+            var model = source.load(config, backend);
+            long started = System.nanoTime();
+            var score = stream
+                    ? Corpus.read("--data", data, in -> streamed(model.session(keys), config, in, stop))
+                    : score(windows, model, stop);
+            print(score, (System.nanoTime() - started) * 1e-9);
             return 0;
         } catch (Stop.Requested e) {
             return Stop.EXIT_CODE;
         }
     }
 
-    private void score(LanguageModel model, byte[] bytes, int length, Stop stop) {
-        var windows = Windows.consecutive(bytes, length);
-        long tokens = stream ? bytes.length - 1 : windows.tokens();
-        long started = System.nanoTime();
-        double loss = stream
-                ? streamed(model, bytes, stop) / tokens
-                : windows.loss(model, RunConfig.autoMicroBatch(windows.count(), length), stop);
-        double speed = tokens / ((System.nanoTime() - started) * 1e-9);
+    private Windows windows(RunConfig config, int length) {
+        var bytes = Corpus.read("--data", data, Integer.MAX_VALUE - 8);
+        requireBytes(bytes.length, length + 1);
+        Corpus.requireTokens("--data: " + data, bytes, config.model().numTokens());
+        return Windows.consecutive(bytes, length);
+    }
+
+    private void requireBytes(long bytes, int least) {
+        if (bytes < least) {
+            throw Failure.usage("--data: %s: %d bytes; at least %d are needed", data, bytes, least);
+        }
+    }
+
+    private static Score score(Windows windows, LanguageModel model, Stop stop) {
+        int atOnce = RunConfig.autoMicroBatch(windows.count(), windows.length());
+        return new Score(windows.loss(model, atOnce, stop), windows.tokens());
+    }
+
+    /** The text is never held as a whole: a block of it is read, and the byte behind, which is the last target and then the next token. */
+    private Score streamed(Session session, RunConfig config, InputStream in, Stop stop) throws IOException {
+        var block = new byte[1 + BLOCK];
+        int first = in.readNBytes(block, 0, 1);
+        double sum = 0;
+        long tokens = 0;
+        for (int read; (read = in.readNBytes(block, 1, BLOCK)) > 0; tokens += read) {
+            stop.check();
+            Corpus.requireTokens(
+                    "--data: " + data, block, read + 1, tokens, config.model().numTokens());
+            sum += session.loss(
+                    Utf8Stream.tokens(Arrays.copyOf(block, read)),
+                    Utf8Stream.tokens(Arrays.copyOfRange(block, 1, read + 1)));
+            block[0] = block[read];
+        }
+        requireBytes(tokens == 0 ? first : tokens + 1, 2);
+        return new Score(sum / tokens, tokens);
+    }
+
+    private void print(Score score, double seconds) {
+        double loss = score.loss, speed = score.tokens / seconds;
         if (!Double.isFinite(loss)) {
             throw Failure.job("the loss is %s: the weights are not those of a trained model, or not finite", loss);
         }
@@ -74,7 +118,7 @@ final class ScoreCommand extends Subcommand {
             out().println(Json.line(Json.object()
                     .put("loss", loss)
                     .put("bpc", Metrics.bpc(loss))
-                    .put("tokens", tokens)
+                    .put("tokens", score.tokens)
                     .put("tokens_per_second", speed)));
         } else {
             out().printf(
@@ -82,22 +126,9 @@ final class ScoreCommand extends Subcommand {
                             "loss %.4f, bpc %.4f, %,d tokens, %,.0f tokens/s%n",
                             loss,
                             Metrics.bpc(loss),
-                            tokens,
+                            score.tokens,
                             speed);
         }
         out().flush();
-    }
-
-    private static double streamed(LanguageModel model, byte[] bytes, Stop stop) {
-        var tokens = Utf8Stream.tokens(bytes);
-        int targets = tokens.length - 1;
-        double sum = 0;
-        var session = model.session();
-        for (int i = 0; i < targets; i += BLOCK) {
-            stop.check();
-            int end = Math.min(i + BLOCK, targets);
-            sum += session.loss(Arrays.copyOfRange(tokens, i, end), Arrays.copyOfRange(tokens, i + 1, end + 1));
-        }
-        return sum;
     }
 }

@@ -85,7 +85,7 @@ final class Trainer {
      */
     boolean run(Progress progress, Stop stop) throws IOException {
         try (var metrics = new Metrics(folder.metrics());
-                var tape = Tape.training(model.backend())) {
+                var tape = Tape.training(model.backend(), config.seed(), sequences)) {
             return run(metrics, tape, progress, stop);
         }
     }
@@ -162,6 +162,7 @@ final class Trainer {
         for (int row = 0; row < batch.sequences(); row++) {
             batch.put(row, corpus.bytes(), sampler.start(firstSequence + row));
         }
+        tape.clear(firstSequence);
         var logits = model.logits(tape, batch.ids(), batch.sequences());
         var losses = Ops.crossEntropy(logits, batch.labels(), 1f / tokensAStep());
         double sum = model.backend().sum(losses.value());
@@ -188,7 +189,8 @@ final class Trainer {
         int start = corpus.trainSize() + random.nextInt(corpus.validationSize() - length + 1);
         var prompt = new int[length];
         corpus.tokens(start, length, prompt, 0);
-        var options = GenerationOptions.of(generation.sampling(), generation.length());
+        var options =
+                GenerationOptions.of(generation.sampling(), generation.length()).cache(generation.cache());
         // Not to be stopped: a sample is short, and a checkpoint behind it must not lack it.
         var continuation = new Generator(model, options).generate(prompt, random, _ -> {});
         var before = Utf8Stream.printable(Utf8Stream.decode(prompt));

@@ -9,6 +9,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.zip.GZIPOutputStream;
 import megalodon4j.tensor.Backend;
 import org.junit.jupiter.api.BeforeAll;
@@ -148,6 +150,86 @@ class CommandsTest {
                 1e-5);
     }
 
+    @Test
+    void aStreamIsReadPieceByPiece() throws IOException {
+        var packed = folder.resolve("packed.gz");
+        var bytes = BuiltinText.synthetic((1 << 15) + 9);
+        try (var out = new GZIPOutputStream(Files.newOutputStream(packed))) {
+            out.write(bytes);
+        }
+        var stream = json("score", "--ckpt", checkpoint, "--data", packed, "--stream", "--json");
+        assertEquals(bytes.length - 1, stream.get("tokens").intValue());
+        var window = json("score", "--ckpt", checkpoint, "--data", packed, "--seq-len", bytes.length - 1, "--json");
+        assertEquals(window.get("loss").doubleValue(), stream.get("loss").doubleValue(), 1e-4);
+        write(folder.resolve("one"), new byte[1]);
+        assertRefused(
+                "one: 1 bytes; at least 2", "score", "--ckpt", checkpoint, "--data", folder.resolve("one"), "--stream");
+    }
+
+    @Test
+    void attentionMayLookFurtherBack() throws IOException {
+        var local = loss();
+        assertEquals(local, loss("--max-cache-len", 8));
+        assertNotEquals(local, loss("--max-cache-len", 20));
+        assertNotEquals(loss("--max-cache-len", 20), loss("--cache-unbounded"));
+        assertEquals(loss("--max-cache-len", 1000), loss("--cache-unbounded"));
+        var unbounded = Files.writeString(
+                folder.resolve("unbounded.yaml"), Files.readString(config) + "cache_unbounded: true\n");
+        var weights = checkpoint.resolve("model.safetensors");
+        assertEquals(
+                loss("--cache-unbounded"),
+                json("score", "--config", unbounded, "--weights", weights, "--data", text, "--stream", "--json")
+                        .get("loss")
+                        .doubleValue());
+    }
+
+    private static double loss(Object... options) {
+        var command =
+                new ArrayList<Object>(List.of("score", "--ckpt", checkpoint, "--data", text, "--stream", "--json"));
+        command.addAll(List.of(options));
+        return json(command.toArray()).get("loss").doubleValue();
+    }
+
+    @Test
+    void aTextEndsWhereItShould() {
+        var whole = json("generate", "--ckpt", checkpoint, "--prompt", "A quiet", "--json", "--min-p", 0);
+        var text = whole.get("text").stringValue();
+        var stop = text.substring(2, 4);
+        var stopped = json(
+                "generate",
+                "--ckpt",
+                checkpoint,
+                "--prompt",
+                "A quiet",
+                "--json",
+                "--min-p",
+                0,
+                "--stop",
+                stop,
+                "--stop",
+                "no such text");
+        assertEquals(text.substring(0, text.indexOf(stop)), stopped.get("text").stringValue());
+        int end = whole.get("tokens").get(3).intValue();
+        var ended = json(
+                "generate", "--ckpt", checkpoint, "--prompt", "A quiet", "--json", "--min-p", 0, "--end-of-text", end);
+        assertTrue(ended.get("tokens").size() <= 3);
+        for (int i = 0; i < ended.get("tokens").size(); i++) {
+            assertEquals(whole.get("tokens").get(i), ended.get("tokens").get(i));
+        }
+    }
+
+    @Test
+    void anEmptyPromptIsOne() throws IOException {
+        var empty = Files.write(folder.resolve("empty"), new byte[0]);
+        var json = json("generate", "--ckpt", checkpoint, "--prompt", "", "--json", "--max-new-tokens", 5);
+        assertEquals(0, json.get("prompt_tokens").intValue());
+        assertEquals(5, json.get("tokens").size());
+        assertEquals(
+                json.get("tokens"),
+                json("generate", "--ckpt", checkpoint, "--prompt-file", empty, "--json", "--max-new-tokens", 5)
+                        .get("tokens"));
+    }
+
     private static void write(Path file, byte[] bytes) {
         try {
             Files.write(file, bytes);
@@ -190,7 +272,18 @@ class CommandsTest {
         assertRefused("--data: none: no such file", "score", "--ckpt", checkpoint, "--data", "none");
         assertRefused("--seq-len: 12; allowed", "score", "--ckpt", checkpoint, "--data", text, "--seq-len", 12);
         assertRefused("at least 801", "score", "--ckpt", checkpoint, "--data", text, "--seq-len", 800);
-        assertRefused("prompt is empty", "generate", "--ckpt", checkpoint, "--prompt", "");
+        assertRefused("--stop: \"\"", "generate", "--ckpt", checkpoint, "--stop", "");
+        assertRefused("--end-of-text: 256; allowed", "generate", "--ckpt", checkpoint, "--end-of-text", 256);
+        assertRefused("at least chunk_size = 8", "generate", "--ckpt", checkpoint, "--max-cache-len", 7);
+        assertRefused(
+                "--max-cache-len: 9; allowed",
+                "generate",
+                "--ckpt",
+                checkpoint,
+                "--max-cache-len",
+                9,
+                "--cache-unbounded");
+        assertRefused("with --stream", "score", "--ckpt", checkpoint, "--data", text, "--max-cache-len", 9);
         assertRefused("only one of", "generate", "--ckpt", checkpoint, "--prompt", "a", "--prompt-file", text);
         assertRefused("--prompt-len: 3", "generate", "--ckpt", checkpoint, "--prompt-len", 3);
         assertRefused("--prompt-file: none", "generate", "--ckpt", checkpoint, "--prompt-file", "none");

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import megalodon4j.models.CacheOptions;
 import megalodon4j.models.LlamaConfig;
 import megalodon4j.models.MegalodonConfig;
 import org.junit.jupiter.api.Test;
@@ -32,7 +33,8 @@ class ConfigTest {
         assertEquals(new RunConfig.Training(1200, 1, 1, 1e-3, 0, Double.POSITIVE_INFINITY), config.training());
         assertEquals(new RunConfig.Validation(100, 50), config.validation());
         assertEquals(1000, config.saveEvery());
-        assertEquals(new RunConfig.Generation(500, 128, 128, 1.0, 0.1, 0, 1), config.generation());
+        assertEquals(
+                new RunConfig.Generation(500, 128, 128, 1.0, 0.1, 0, 1, CacheOptions.CHUNK_LOCAL), config.generation());
         assertFalse(config.sequential());
     }
 
@@ -133,7 +135,10 @@ class ConfigTest {
                     weight_decay: -0.1                 | weight_decay: -0.1; allowed
                     tied_embedding: 1                  | tied_embedding: 1; allowed: true or false
                     min_p: 1.1                         | min_p: 1.1; allowed: a number at least 0 and at most 1
-                    top_p: 0                           | top_p: 0; allowed: a number above 0
+                    top_p: 0                           | top_p: 0; allowed: a number above 0 and at most 1
+                    cache_unbounded: 3                 | cache_unbounded: 3; allowed: true or false
+                    max_cache_len: 0                   | max_cache_len: 0; allowed: a whole number, at least 1
+                    dropout: 1.0                       | dropout: 1.0; allowed: a number at least 0 and less than 1
                     run_dir: [a]                       | run_dir: [a]; allowed: text
                     sampler: shuffled                  | sampler: "shuffled"; allowed: random, sequential
                     cema: slow                         | cema: "slow"; allowed: auto, scan, fft

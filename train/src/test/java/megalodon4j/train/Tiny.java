@@ -33,6 +33,12 @@ final class Tiny {
             norm_num_groups: 4
             """;
 
+    static final String DROPPING = MEGALODON + """
+            dropout: 0.1
+            attention_dropout: 0.2
+            hidden_dropout: 0.1
+            """;
+
     private static final String RUN = """
             seq_len: 16
             num_batches: 10

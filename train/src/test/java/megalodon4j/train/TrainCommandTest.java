@@ -17,6 +17,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import megalodon4j.models.HuggingFace;
 import megalodon4j.tensor.Backend;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -57,6 +58,16 @@ class TrainCommandTest {
                 assertTrue(Files.size(whole.resolve("checkpoint_" + name).resolve(file)) > 0, name + "/" + file);
             }
         }
+        var model = Tiny.read(config).model();
+        assertEquals(
+                model,
+                HuggingFace.readConfig(whole.resolve("checkpoint_3/config.json"))
+                        .config());
+        try (var backend = Backend.cpu(1)) {
+            assertEquals(
+                    model,
+                    HuggingFace.load(whole.resolve("checkpoint_final"), backend).config());
+        }
         assertEquals(
                 Files.readString(whole.resolve("config.yaml")),
                 Tiny.read(whole.resolve("config.yaml")).toYaml());
@@ -67,7 +78,7 @@ class TrainCommandTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {Tiny.LLAMA, Tiny.MEGALODON})
+    @ValueSource(strings = {Tiny.LLAMA, Tiny.MEGALODON, Tiny.DROPPING})
     void aStoppedRunGoesOnAsOneNeverStopped(String model) throws IOException {
         config = Tiny.config(folder, model);
         assertEquals(0, train(whole).exitCode());
@@ -142,7 +153,7 @@ class TrainCommandTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {Tiny.LLAMA, Tiny.MEGALODON})
+    @ValueSource(strings = {Tiny.LLAMA, Tiny.MEGALODON, Tiny.DROPPING})
     void threadsDoNotMatter(String model) throws IOException {
         config = Tiny.config(folder, model);
         assertEquals(0, train(whole, "--threads", 1).exitCode());
@@ -174,8 +185,10 @@ class TrainCommandTest {
         assertNotEquals(metrics(whole), metrics(resumed));
     }
 
-    @Test
-    void microBatchesMatterByRoundingOnly() throws IOException {
+    @ParameterizedTest
+    @ValueSource(strings = {Tiny.LLAMA, Tiny.DROPPING})
+    void microBatchesMatterByRoundingOnly(String model) throws IOException {
+        config = Tiny.config(folder, model);
         train(whole, "--set", "micro_batch=4");
         train(resumed, "--set", "micro_batch=1");
         assertEquals(lastLoss(whole), lastLoss(resumed), 1e-4);

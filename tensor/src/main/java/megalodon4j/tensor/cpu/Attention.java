@@ -4,6 +4,7 @@ import static megalodon4j.tensor.cpu.CpuStorage.data;
 import static megalodon4j.tensor.cpu.CpuStorage.offset;
 import static megalodon4j.tensor.cpu.Gemm.NR;
 
+import megalodon4j.tensor.Dropout;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
@@ -17,10 +18,12 @@ import megalodon4j.tensor.Workers;
  */
 final class Attention {
     private final Workers workers;
+    private final Dropouts dropouts;
     private final WorkerScratch scratch;
 
-    Attention(Workers workers) {
+    Attention(Workers workers, Dropouts dropouts) {
         this.workers = workers;
+        this.dropouts = dropouts;
         this.scratch = new WorkerScratch(workers);
     }
 
@@ -51,6 +54,7 @@ final class Attention {
             int heads,
             int chunk,
             float scale,
+            Dropout dropout,
             Tensor o,
             Tensor logSum) {
         var s = new Layout(q, k, v, keys, heads, chunk);
@@ -58,7 +62,7 @@ final class Attention {
             int b = item / s.chunks / heads, h = item / s.chunks % heads, first = item % s.chunks * s.chunk;
             int count = Math.min(s.chunk, keys - first);
             int qFirst = Math.max(0, first - s.shift), qCount = Math.min(count, s.queries - qFirst);
-            forward(s, b, h, first, count, qFirst, qCount, q, k, v, mask, scale, o, logSum, worker);
+            forward(s, b, h, first, count, qFirst, qCount, q, k, v, mask, scale, dropout, o, logSum, worker);
         });
     }
 
@@ -76,12 +80,14 @@ final class Attention {
             Tensor v,
             Tensor mask,
             float scale,
+            Dropout dropout,
             Tensor o,
             Tensor logSum,
             int worker) {
         int d = s.d, e = s.e, qWidth = s.heads * d, vWidth = s.heads * e;
         int kPanels = Gemm.panels(count, Gemm.MR) * Gemm.MR * d, vPanels = Gemm.panels(e, Gemm.MR) * Gemm.MR * count;
-        var w = scratch.of(worker, Gemm.EDGE + kPanels + vPanels + (d + count + e + 3) * NR + NR * e + 6 * Pack.SLACK);
+        int factors = Gemm.EDGE + kPanels + vPanels + (d + count + e + 3) * NR + NR * e + 6 * Pack.SLACK;
+        var w = scratch.of(worker, factors + (dropout == null ? 0 : count));
         int kAt = Gemm.EDGE, vAt = kAt + kPanels + Pack.SLACK, qAt = vAt + vPanels + Pack.SLACK;
         int scores = qAt + d * NR + Pack.SLACK, out = scores + count * NR + Pack.SLACK, sums = out + e * NR;
         int rows = sums + 3 * NR;
@@ -98,6 +104,11 @@ final class Attention {
             Gemm.multiply(visible, NR, d, w, kAt, w, qAt, 0, w, scores, NR, false, w, 0);
             hideInvalid(visible, mask, b * s.keys + first, w, scores);
             Softmax.columns(visible, sees, scale, w, scores, sums);
+            for (int c = 0; dropout != null && c < width; c++) {
+                int row = h * s.queries + qFirst + i + c;
+                dropouts.factors(dropout, b, row, first, sees + c, w, factors, worker);
+                multiplyColumn(sees + c, w, factors, scores + c);
+            }
             // Vᵀ is packed to the depth of all keys: each panel's first rows are the visible ones.
             for (int r = 0; r < e; r += Gemm.MR) {
                 Gemm.multiply(
@@ -126,6 +137,12 @@ final class Attention {
         }
     }
 
+    private static void multiplyColumn(int rows, float[] w, int factors, int at) {
+        for (int j = 0; j < rows; j++) {
+            w[at + j * NR] *= w[factors + j];
+        }
+    }
+
     // A key that is no key gets the score −∞.
     private static void hideInvalid(int keys, Tensor mask, int from, float[] w, int scores) {
         if (mask != null) {
@@ -146,6 +163,7 @@ final class Attention {
             int heads,
             int chunk,
             float scale,
+            Dropout dropout,
             Tensor o,
             Tensor logSum,
             Tensor dq,
@@ -158,7 +176,9 @@ final class Attention {
         workers.run(q.shape().size(0) * heads * s.chunks, (item, worker) -> {
             int b = item / s.chunks / heads, h = item / s.chunks % heads, first = item % s.chunks * s.chunk;
             int count = Math.min(s.chunk, s.keys - first);
-            backward(s, b, h, first, count, dO, q, k, v, mask, scale, o, logSum, dq, dk, dv, addQ, addK, addV, worker);
+            backward(
+                    s, b, h, first, count, dO, q, k, v, mask, scale, dropout, o, logSum, dq, dk, dv, addQ, addK, addV,
+                    worker);
         });
     }
 
@@ -174,6 +194,7 @@ final class Attention {
             Tensor v,
             Tensor mask,
             float scale,
+            Dropout dropout,
             Tensor o,
             Tensor logSum,
             Tensor dq,
@@ -197,7 +218,8 @@ final class Attention {
                 + 2 * NR * Math.max(d, e)
                 + count
                 + 12 * slack;
-        var w = scratch.of(worker, floats);
+        int factors = floats; // [queries][keys], like scores
+        var w = scratch.of(worker, floats + (dropout == null ? 0 : count * NR));
         int qAt = Gemm.EDGE, oAt = qAt + rowPanels * d + slack; // Q and dO, rows in panels
         int qtAt = oAt + rowPanels * e + slack, otAt = qtAt + dPanels * count + slack; // Qᵀ and dOᵀ
         int scores = otAt + ePanels * count + slack, dScores = scores + count * NR + slack; // P and dS
@@ -224,6 +246,11 @@ final class Attention {
             Gemm.packB(true, data(v), vAt, vWidth, e, width, w, vtAt);
             Gemm.multiply(seen, NR, d, w, qAt + skip * d, w, ktAt, 0, w, scores, NR, false, w, 0);
             Gemm.multiply(seen, NR, e, w, oAt + skip * e, w, vtAt, 0, w, dScores, NR, false, w, 0);
+            // The gradient of what was kept of the weights becomes that of the weights.
+            if (dropout != null) {
+                factors(dropout, s, b, h, first + skip, first + j, seen, width, w, factors, worker);
+                multiplyRows(seen, skip - j, width, w, factors, dScores);
+            }
             Softmax.gradient(
                     seen,
                     skip - j,
@@ -238,6 +265,9 @@ final class Attention {
                     scores,
                     dScores);
 
+            if (dropout != null) {
+                multiplyRows(seen, skip - j, width, w, factors, scores);
+            }
             transposedProduct(e, seen, w, otAt, count, skip, scores, out);
             Pack.transposeRows(w, out, NR, e, width, w, rows, e);
             putRows(w, rows, width, e, data(dv), dv.offset() + vFrom + j * vWidth, vWidth, addV);
@@ -264,6 +294,33 @@ final class Attention {
                     addQ || j > 0,
                     w,
                     0);
+        }
+    }
+
+    // Of queries from `query` on and the keys from `key` on that each sees.
+    private void factors(
+            Dropout dropout,
+            Layout s,
+            int b,
+            int h,
+            int query,
+            int key,
+            int rows,
+            int width,
+            float[] w,
+            int at,
+            int worker) {
+        for (int i = 0; i < rows; i++) {
+            int seen = Math.min(width, query + i - key + 1);
+            dropouts.factors(dropout, b, h * s.queries + query + i, key, seen, w, at + i * NR, worker);
+        }
+    }
+
+    // Row i of a tile has i + shift + 1 columns, at most width.
+    private static void multiplyRows(int rows, int shift, int width, float[] w, int factors, int tile) {
+        for (int i = 0; i < rows; i++) {
+            int seen = Math.max(0, Math.min(width, i + shift + 1)), at = tile + i * NR;
+            Elementwise.multiply(w, at, w, factors + i * NR, w, at, seen, false);
         }
     }
 

@@ -1,6 +1,7 @@
 package megalodon4j.tensor.cpu;
 
 import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.Dropout;
 import megalodon4j.tensor.Storage;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
@@ -13,6 +14,7 @@ public final class CpuBackend extends Backend {
     private final Workers workers;
     private final Elementwise elementwise;
     private final Activations activations;
+    private final Dropouts dropouts;
     private final Reductions reductions;
     private final Matmul matmul;
     private final Norms norms;
@@ -29,12 +31,13 @@ public final class CpuBackend extends Backend {
         workers = new Workers(threads);
         elementwise = new Elementwise(workers);
         activations = new Activations(workers);
+        dropouts = new Dropouts(workers);
         reductions = new Reductions(workers);
         matmul = new Matmul(workers);
         norms = new Norms(workers);
         timestepNorm = new TimestepNorm(workers);
         rotary = new Rotary(workers);
-        attention = new Attention(workers);
+        attention = new Attention(workers, dropouts);
         emaCoefficients = new EmaCoefficients(workers);
         ema = new Ema(workers);
         tokens = new Tokens(workers);
@@ -121,6 +124,11 @@ public final class CpuBackend extends Backend {
     @Override
     protected void siluGradK(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB) {
         activations.siluGrad(dy, a, b, da, db, addA, addB);
+    }
+
+    @Override
+    protected void dropoutK(Dropout dropout, Tensor x, Tensor y) {
+        dropouts.apply(dropout, x, y);
     }
 
     @Override
@@ -246,9 +254,10 @@ public final class CpuBackend extends Backend {
             int heads,
             int chunk,
             float scale,
+            Dropout dropout,
             Tensor o,
             Tensor logSum) {
-        attention.forward(q, k, v, keys, mask, heads, chunk, scale, o, logSum);
+        attention.forward(q, k, v, keys, mask, heads, chunk, scale, dropout, o, logSum);
     }
 
     @Override
@@ -261,6 +270,7 @@ public final class CpuBackend extends Backend {
             int heads,
             int chunk,
             float scale,
+            Dropout dropout,
             Tensor o,
             Tensor logSum,
             Tensor dq,
@@ -269,7 +279,7 @@ public final class CpuBackend extends Backend {
             boolean addQ,
             boolean addK,
             boolean addV) {
-        attention.backward(dO, q, k, v, mask, heads, chunk, scale, o, logSum, dq, dk, dv, addQ, addK, addV);
+        attention.backward(dO, q, k, v, mask, heads, chunk, scale, dropout, o, logSum, dq, dk, dv, addQ, addK, addV);
     }
 
     @Override

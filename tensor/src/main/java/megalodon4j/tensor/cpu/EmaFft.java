@@ -124,7 +124,7 @@ final class EmaFft {
         for (int s = 0; s < states; s++) {
             double p = get(coefficients, 0, s, d), qr = get(coefficients, 1, s, d), qi = get(coefficients, 2, s, d);
             double cr = get(coefficients, 3, s, d) * p, ci = get(coefficients, 4, s, d) * p;
-            for (int j = 0; j < length; j++) {
+            for (int j = 0; j < length && !vanishes(cr, ci); j++) {
                 w[j] += (float) cr;
                 double next = cr * qr - ci * qi;
                 ci = cr * qi + ci * qr;
@@ -141,7 +141,7 @@ final class EmaFft {
             double p = get(coefficients, 0, s, d), qr = get(coefficients, 1, s, d), qi = get(coefficients, 2, s, d);
             double gr = get(coefficients, 3, s, d), gi = get(coefficients, 4, s, d);
             double ur = 1, ui = 0, beforeR = 0, beforeI = 0, sumR = 0, sumI = 0, powR = 0, powI = 0;
-            for (int j = 0; j < length; j++) {
+            for (int j = 0; j < length && !vanishes(ur, ui); j++) {
                 double g = w[dk + j];
                 sumR += g * ur;
                 sumI += g * ui;
@@ -158,6 +158,12 @@ final class EmaFft {
             put(out, 3, s, d, p * sumR, add);
             put(out, 4, s, d, -p * sumI, add);
         }
+    }
+
+    // Smaller than any normal float: arithmetic with such numbers takes a hundred times as long. Not so for what is no
+    // number.
+    private static boolean vanishes(double real, double imaginary) {
+        return real * real + imaginary * imaginary < 0x1p-252;
     }
 
     private static double get(Tensor c, int which, int state, int d) {

@@ -3,8 +3,17 @@ package megalodon4j.tensor.cpu;
 import static megalodon4j.tensor.cpu.Gemm.NR;
 import static megalodon4j.tensor.cpu.Lanes.SPECIES;
 import static megalodon4j.tensor.cpu.Lanes.W;
+import static megalodon4j.tensor.cpu.VectorMath.LN2_HIGH;
+import static megalodon4j.tensor.cpu.VectorMath.LN2_LOW;
+import static megalodon4j.tensor.cpu.VectorMath.LOG2_E;
+import static megalodon4j.tensor.cpu.VectorMath.LOWEST;
+import static megalodon4j.tensor.cpu.VectorMath.P2;
+import static megalodon4j.tensor.cpu.VectorMath.P3;
+import static megalodon4j.tensor.cpu.VectorMath.P4;
+import static megalodon4j.tensor.cpu.VectorMath.P5;
+import static megalodon4j.tensor.cpu.VectorMath.P6;
+import static megalodon4j.tensor.cpu.VectorMath.ROUND;
 
-import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
@@ -28,35 +37,61 @@ final class Softmax {
                         .blend(Float.NEGATIVE_INFINITY, hidden)
                         .intoArray(w, at);
             }
-            shiftColumn(keys, scale, w, scores + c, sums + 2 * NR + c);
         }
-        VectorMath.exp(1, w, scores, 0, w, scores, keys * NR);
+        maxima(keys, scale, w, scores, sums + 2 * NR);
         for (int c = 0; c < NR; c += W) {
-            sumColumn(keys, w, scores + c, sums + c);
+            exponentials(keys, scale, w, scores + c, sums + c);
         }
         for (int c = 0; c < NR; c++) {
             w[sums + c] = (float) (Math.log(w[sums + c]) + w[sums + 2 * NR + c]);
         }
     }
 
-    // scale · s − m
-    private static void shiftColumn(int keys, float scale, float[] w, int scores, int maxima) {
-        var max = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
-        for (int j = 0, at = scores; j < keys; j++, at += NR) {
-            max = max.max(FloatVector.fromArray(SPECIES, w, at));
+    // Comparing and blending, two columns of vectors and two rows at a time, since a chain of max() waits a dozen
+    // cycles for each link.
+    private static void maxima(int keys, float scale, float[] w, int scores, int maxima) {
+        var m0 = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
+        var m1 = m0;
+        var n0 = m0;
+        var n1 = m0;
+        int j = 0, at = scores;
+        for (; j + 2 <= keys; j += 2, at += 2 * NR) {
+            var x0 = FloatVector.fromArray(SPECIES, w, at);
+            var x1 = FloatVector.fromArray(SPECIES, w, at + W);
+            var y0 = FloatVector.fromArray(SPECIES, w, at + NR);
+            var y1 = FloatVector.fromArray(SPECIES, w, at + NR + W);
+            m0 = m0.blend(x0, x0.compare(VectorOperators.GT, m0));
+            m1 = m1.blend(x1, x1.compare(VectorOperators.GT, m1));
+            n0 = n0.blend(y0, y0.compare(VectorOperators.GT, n0));
+            n1 = n1.blend(y1, y1.compare(VectorOperators.GT, n1));
+        }
+        if (j < keys) {
+            m0 = m0.max(FloatVector.fromArray(SPECIES, w, at));
+            m1 = m1.max(FloatVector.fromArray(SPECIES, w, at + W));
         }
         // A column that sees nothing must not compute −∞ − −∞.
-        max = max.mul(scale).max(-Float.MAX_VALUE);
-        max.intoArray(w, maxima);
-        for (int j = 0, at = scores; j < keys; j++, at += NR) {
-            FloatVector.fromArray(SPECIES, w, at).mul(scale).sub(max).intoArray(w, at);
-        }
+        m0.max(n0).mul(scale).max(-Float.MAX_VALUE).intoArray(w, maxima);
+        m1.max(n1).mul(scale).max(-Float.MAX_VALUE).intoArray(w, maxima + W);
     }
 
-    private static void sumColumn(int keys, float[] w, int scores, int sums) {
+    // e^(scale · s − m), its sum and the sum's reciprocal. The exponential is VectorMath's, written out as explained
+    // there.
+    private static void exponentials(int keys, float scale, float[] w, int scores, int sums) {
+        var max = FloatVector.fromArray(SPECIES, w, sums + 2 * NR);
         var total = FloatVector.zero(SPECIES);
         for (int j = 0, at = scores; j < keys; j++, at += NR) {
-            total = total.add(FloatVector.fromArray(SPECIES, w, at));
+            var x = FloatVector.fromArray(SPECIES, w, at).mul(scale).sub(max);
+            x = x.blend(LOWEST, x.compare(VectorOperators.LT, LOWEST));
+            var shifted = x.mul(LOG2_E).add(ROUND);
+            var n = shifted.sub(ROUND);
+            var r = x.sub(n.mul(LN2_HIGH)).sub(n.mul(LN2_LOW));
+            var p = r.mul(P6).add(P5).mul(r).add(P4).mul(r).add(P3).mul(r).add(P2);
+            p = p.mul(r).add(1).mul(r).add(1);
+            p = p.mul(shifted.reinterpretAsInts()
+                    .lanewise(VectorOperators.LSHL, 23)
+                    .reinterpretAsFloats());
+            p.intoArray(w, at);
+            total = total.add(p);
         }
         var empty = total.compare(VectorOperators.EQ, 0);
         total.intoArray(w, sums);
@@ -90,40 +125,57 @@ final class Softmax {
             int delta,
             int scores,
             int dScores) {
-        for (int i = 0; i < rows; i++) {
-            shiftRow(scale, logSum[sumsAt + i], w, scores + i * NR);
+        if (mask != null) {
+            hide(rows, width, mask, maskAt, w, scores);
         }
-        VectorMath.exp(1, w, scores, 0, w, scores, rows * NR);
-        for (int i = 0; i < rows; i++) {
-            int at = scores + i * NR;
-            int seen = logSum[sumsAt + i] == Float.NEGATIVE_INFINITY ? 0 : Math.min(width, i + shift + 1);
-            if (seen < NR) {
-                Arrays.fill(w, at + Math.max(0, seen), at + NR, 0);
-            }
-            for (int j = 0; mask != null && j < seen; j++) {
-                if (mask[maskAt + j] == 0) {
-                    w[at + j] = 0;
-                }
-            }
-        }
-        for (int i = 0; i < rows; i++) {
-            gradientRow(scale, w[delta + i], w, scores + i * NR, dScores + i * NR);
-        }
-    }
-
-    private static void shiftRow(float scale, float sum, float[] w, int at) {
-        for (int c = at; c < at + NR; c += W) {
-            FloatVector.fromArray(SPECIES, w, c).mul(scale).sub(sum).intoArray(w, c);
-        }
-    }
-
-    // Where p is 0 the gradient is 0, even where the other factor is rubbish.
-    private static void gradientRow(float scale, float delta, float[] w, int at, int dAt) {
         for (int c = 0; c < NR; c += W) {
-            var p = FloatVector.fromArray(SPECIES, w, at + c);
-            var ds =
-                    FloatVector.fromArray(SPECIES, w, dAt + c).sub(delta).mul(p).mul(scale);
-            ds.blend(0, p.compare(VectorOperators.EQ, 0)).intoArray(w, dAt + c);
+            gradientColumn(rows, shift - c, width - c, scale, logSum, sumsAt, w, delta, scores + c, dScores + c);
+        }
+    }
+
+    // What is no key gets the score −∞.
+    private static void hide(int rows, int width, float[] mask, int maskAt, float[] w, int scores) {
+        for (int j = 0; j < width; j++) {
+            for (int i = 0; mask[maskAt + j] == 0 && i < rows; i++) {
+                w[scores + i * NR + j] = Float.NEGATIVE_INFINITY;
+            }
+        }
+    }
+
+    // The exponential is VectorMath's, written out as explained there. What is not seen may hold rubbish, even no
+    // numbers.
+    private static void gradientColumn(
+            int rows,
+            int shift,
+            int width,
+            float scale,
+            float[] logSum,
+            int sumsAt,
+            float[] w,
+            int delta,
+            int scores,
+            int dScores) {
+        for (int i = 0; i < rows; i++, scores += NR, dScores += NR) {
+            float sum = logSum[sumsAt + i];
+            int seen = sum == Float.NEGATIVE_INFINITY ? 0 : Math.min(width, i + shift + 1);
+            var hidden = IOTA.compare(VectorOperators.GE, seen);
+            var x = FloatVector.fromArray(SPECIES, w, scores).mul(scale).sub(sum);
+            x = x.blend(LOWEST, x.compare(VectorOperators.LT, LOWEST).or(hidden));
+            var shifted = x.mul(LOG2_E).add(ROUND);
+            var n = shifted.sub(ROUND);
+            var r = x.sub(n.mul(LN2_HIGH)).sub(n.mul(LN2_LOW));
+            var p = r.mul(P6).add(P5).mul(r).add(P4).mul(r).add(P3).mul(r).add(P2);
+            p = p.mul(r).add(1).mul(r).add(1);
+            p = p.mul(shifted.reinterpretAsInts()
+                    .lanewise(VectorOperators.LSHL, 23)
+                    .reinterpretAsFloats());
+            p.intoArray(w, scores);
+            FloatVector.fromArray(SPECIES, w, dScores)
+                    .sub(w[delta + i])
+                    .mul(p)
+                    .mul(scale)
+                    .blend(0, hidden)
+                    .intoArray(w, dScores);
         }
     }
 

@@ -71,7 +71,7 @@ final class TimestepNorm {
             Tensor y,
             Tensor mean,
             Tensor rstd) {
-        int batch = x.shape().size(0), length = x.shape().size(1), d = x.columns();
+        int batch = x.shape().size(0), length = x.shape().size(1), d = x.columns(), width = 1 + 2 * groups;
         factor = Scratch.affine(w, d, 1, 1, 1, factor);
         offsets = Scratch.affine(b, d, 0, 1, 0, offsets);
         this.x = x;
@@ -85,8 +85,9 @@ final class TimestepNorm {
         meansOfTokens.rows(batch * length);
         scans.blocks(batch * groups, GROUPS);
         for (int sequence = 0; state != null && sequence < batch; sequence++) {
-            int maskAt = offset(mask) + sequence * length;
-            data(state)[offset(state) + sequence * (1 + 2 * groups)] += valid(data(mask), maskAt, length);
+            int at = offset(state) + sequence * 2 * width;
+            double count = load(data(state), at, width);
+            store(count + valid(data(mask), offset(mask) + sequence * length, length), data(state), at, width);
         }
         normalisation.rows(batch * length);
     }
@@ -102,7 +103,7 @@ final class TimestepNorm {
         int length = x.shape().size(1);
         for (int i = from; i < to; i++) {
             int sequence = i / groups, group = i % groups, at = sequence * length * groups + group;
-            int stateAt = offset(state) + sequence * (1 + 2 * groups), maskAt = offset(mask) + sequence * length;
+            int stateAt = offset(state) + sequence * 2 * (1 + 2 * groups), maskAt = offset(mask) + sequence * length;
             int mo = offset(mean) + at, ro = offset(rstd) + at;
             float[] masks = data(mask), states = data(state);
             scan(masks, maskAt, data(mean), mo, data(rstd), ro, length, eps, states, stateAt, group, groups);
@@ -190,6 +191,16 @@ final class TimestepNorm {
         }
     }
 
+    // A number of a state is the sum of two floats.
+    private static double load(float[] state, int at, int width) {
+        return state[at] + (double) state[at + width];
+    }
+
+    private static void store(double x, float[] state, int at, int width) {
+        state[at] = (float) x;
+        state[at + width] = (float) (x - state[at]);
+    }
+
     /** Runs over the group means of one group that lie in {@code mean}, replacing them by the running means. */
     private static void scan(
             float[] mask,
@@ -204,10 +215,10 @@ final class TimestepNorm {
             int stateAt,
             int group,
             int groups) {
-        int stateMean = stateAt + 1 + group, stateVar = stateMean + groups;
-        double count = state == null ? 0 : state[stateAt];
-        double mu = state == null ? 0 : state[stateMean];
-        double var = state == null ? 1 : state[stateVar];
+        int stateMean = stateAt + 1 + group, stateVar = stateMean + groups, width = 1 + 2 * groups;
+        double count = state == null ? 0 : load(state, stateAt, width);
+        double mu = state == null ? 0 : load(state, stateMean, width);
+        double var = state == null ? 1 : load(state, stateVar, width);
         double sum = mu * count, m2 = var * Math.max(count, 1);
         var = count == 0 ? var : Math.max(var, FLOOR);
         double r = 1 / Math.sqrt(var + eps);
@@ -226,8 +237,8 @@ final class TimestepNorm {
             rstd[rstdAt] = (float) r;
         }
         if (state != null) {
-            state[stateMean] = (float) mu;
-            state[stateVar] = (float) var;
+            store(mu, state, stateMean, width);
+            store(var, state, stateVar, width);
         }
     }
 

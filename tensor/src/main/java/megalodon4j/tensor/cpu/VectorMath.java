@@ -14,26 +14,32 @@ import jdk.incubator.vector.VectorShuffle;
  * compiled code: a result would depend on the moment at which the compiler gets to a kernel, and no two runs would be the same.
  *
  * <p>C2 always inlines the Vector API, but stops inlining anything else once a compilation has grown to 18,000 nodes; a vector that is then
- * passed to a method of ours is boxed. Two exponentials are too many already. Kernels that only wait for memory therefore write out
- * multiplication and addition rather than call {@link Lanes#fma}, take their exponentials from arrays, and where a loop sums many short rows
- * write {@link #sum} out too.
+ * passed to a method of ours, or returned by one, becomes an object. Kernels therefore write out multiplication and addition rather than call
+ * {@link Lanes#fma}, write out the sum across lanes, and take their exponentials from arrays or write them out too.
  */
 final class VectorMath {
-    /** For {@link #sum} written out. */
+    /** v + v.rearrange(OTHER_HALF) has the sums of both halves of 16 lanes in each; the first step of a sum. */
     static final VectorShuffle<Float> OTHER_HALF = VectorShuffle.fromOp(SPECIES, lane -> lane ^ 8 % W);
 
-    /** For {@link #sum} written out. */
+    /** Likewise the sums of both halves of 8 lanes; then (v[0] + v[1]) + (v[2] + v[3]) is that of all. */
     static final VectorShuffle<Float> OTHER_QUARTER = VectorShuffle.fromOp(SPECIES, lane -> lane ^ 4 % W);
 
     // Beyond these, 2ⁿ is 0 and ∞ in the representation below: n = −127 and n = 128.
-    private static final float LOWEST = -88;
+    static final float LOWEST = -88;
     private static final float HIGHEST = 88.7f;
 
     // x + ROUND rounds x to an integer and has it, plus the bias of float's exponent, in its low bits.
-    private static final float ROUND = 0x1.8p23f + 127;
-    private static final float LOG2_E = 1.44269504f;
-    private static final float LN2_HIGH = 0.693359375f; // few bits, so that its products with small integers are exact
-    private static final float LN2_LOW = -2.12194440e-4f; // ln 2 − LN2_HIGH
+    static final float ROUND = 0x1.8p23f + 127;
+    static final float LOG2_E = 1.44269504f;
+    static final float LN2_HIGH = 0.693359375f; // few bits, so that its products with small integers are exact
+    static final float LN2_LOW = -2.12194440e-4f; // ln 2 − LN2_HIGH
+
+    // eʳ = 1 + r + P2 r² + … + P6 r⁶, minimax on |r| ≤ ½ ln 2.
+    static final float P2 = 0.49999994f;
+    static final float P3 = 0.16666473f;
+    static final float P4 = 0.04166758f;
+    static final float P5 = 0.0083733154f;
+    static final float P6 = 0.0013887505f;
 
     private VectorMath() {}
 
@@ -51,12 +57,8 @@ final class VectorMath {
             var shifted = v.mul(LOG2_E).add(ROUND);
             var whole = shifted.sub(ROUND);
             var r = v.sub(whole.mul(LN2_HIGH)).sub(whole.mul(LN2_LOW));
-            var p = r.mul(0.0013887505f).add(0.0083733154f);
-            p = p.mul(r).add(0.04166758f);
-            p = p.mul(r).add(0.16666473f);
-            p = p.mul(r).add(0.49999994f);
-            p = p.mul(r).add(1);
-            p = p.mul(r).add(1);
+            var p = r.mul(P6).add(P5).mul(r).add(P4).mul(r).add(P3).mul(r).add(P2);
+            p = p.mul(r).add(1).mul(r).add(1);
             var power = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
             p.mul(power.reinterpretAsFloats()).intoArray(out, oo + i);
         }
