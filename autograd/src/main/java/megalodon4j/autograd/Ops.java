@@ -2,7 +2,6 @@ package megalodon4j.autograd;
 
 import megalodon4j.tensor.Backend.EmaMethod;
 import megalodon4j.tensor.Dropout;
-import megalodon4j.tensor.Shape;
 import megalodon4j.tensor.Tensor;
 
 /**
@@ -26,7 +25,7 @@ public final class Ops {
     public static Variable linear(Variable x, Parameter w, Parameter bias, Variable residual) {
         var tape = x.tape();
         var backend = tape.backend();
-        var y = tape.tensor(x.shape().withColumns(w.shape().size(0)));
+        var y = tape.tensor(x.shape(), w.shape().size(0));
         backend.linear(x.value(), w.value(), value(bias), value(residual), y);
         return tape.record(y, dy -> {
             backend.matmul(false, false, dy, w.value(), x.grad());
@@ -87,24 +86,24 @@ public final class Ops {
         });
     }
 
-    /** y = x / sqrt(mean(x²) + ε) · (γ + shift), row by row. x: (…, D); γ: (D). Keeps 1 / sqrt(…): (rows). */
+    /** y = x / sqrt(mean(x²) + ε) · (γ + shift), row by row. x: (…, D); γ: (D). Keeps 1 / sqrt(…): (…, 1). */
     public static Variable rmsNorm(Variable x, Parameter gamma, float shift, float eps) {
         var tape = x.tape();
         var backend = tape.backend();
         var y = tape.tensor(x.shape());
-        var rstd = tape.tensor(y.rows());
+        var rstd = tape.tensor(x.shape(), 1);
         backend.rmsNorm(x.value(), value(gamma), shift, eps, y, rstd);
         return tape.record(
                 y, dy -> backend.rmsNormGrad(dy, x.value(), value(gamma), shift, rstd, x.grad(), grad(gamma)));
     }
 
-    /** y = (x − mean) / sqrt(var + ε) · w + b, row by row. x: (…, D); w, b: (D). Keeps mean and 1 / sqrt(…): (rows). */
+    /** y = (x − mean) / sqrt(var + ε) · w + b, row by row. x: (…, D); w, b: (D). Keeps mean and 1 / sqrt(…): (…, 1). */
     public static Variable layerNorm(Variable x, Parameter w, Parameter b, float eps) {
         var tape = x.tape();
         var backend = tape.backend();
         var y = tape.tensor(x.shape());
-        var mean = tape.tensor(y.rows());
-        var rstd = tape.tensor(y.rows());
+        var mean = tape.tensor(x.shape(), 1);
+        var rstd = tape.tensor(x.shape(), 1);
         backend.layerNorm(x.value(), value(w), value(b), eps, y, mean, rstd);
         return tape.record(
                 y, dy -> backend.layerNormGrad(dy, x.value(), value(w), mean, rstd, x.grad(), grad(w), grad(b)));
@@ -119,7 +118,7 @@ public final class Ops {
         var tape = x.tape();
         var backend = tape.backend();
         var y = tape.tensor(x.shape());
-        var mean = tape.tensor(x.shape().withColumns(groups));
+        var mean = tape.tensor(x.shape(), groups);
         var rstd = tape.tensor(mean.shape());
         refuseState("timestepNorm", tape, state);
         backend.timestepNorm(x.value(), mask, value(w), value(b), groups, eps, state, y, mean, rstd);
@@ -149,12 +148,11 @@ public final class Ops {
         var backend = tape.backend();
         var q = tape.tensor(z.shape());
         var k = tape.tensor(z.shape());
-        var rstd = tape.tensor(z.shape().withColumns(heads));
+        var rstd = tape.tensor(z.shape(), heads);
         backend.queryKey(z.value(), gamma.value(), beta.value(), cos, sin, heads, eps, q, k, rstd);
         // Two results: the one recorded first is visited last, when the gradients of both are complete.
-        var query = new Variable[1];
         var key = new Variable[1];
-        query[0] = tape.record(
+        var query = tape.record(
                 q,
                 dq -> backend.queryKeyGrad(
                         dq,
@@ -169,7 +167,7 @@ public final class Ops {
                         gamma.grad(),
                         beta.grad()));
         key[0] = tape.record(k, dk -> key[0].receive(dk));
-        return new QueryKey(query[0], key[0]);
+        return new QueryKey(query, key[0]);
     }
 
     /**
@@ -196,7 +194,7 @@ public final class Ops {
             Variable q, Tensor k, Tensor v, int keys, Tensor mask, int heads, float scale) {
         var tape = q.tape();
         refuseState("cachedAttention", tape, k);
-        var o = tape.tensor(Shape.of(q.shape().size(0), q.shape().size(1), v.columns()));
+        var o = tape.tensor(q.shape(), v.columns());
         tape.backend().attention(q.value(), k, v, keys, mask, heads, keys, scale, o, null);
         return tape.record(o, null);
     }
@@ -263,11 +261,11 @@ public final class Ops {
 
     /**
      * The cross-entropy of each row in nats, 0 where the label is {@link megalodon4j.tensor.Backend#IGNORE_INDEX}. {@link Tape#backward} of it
-     * computes the gradient of {@code scale} times their sum, so 1 / (number of targets) for a mean. logits: (…, V); result: (rows).
+     * computes the gradient of {@code scale} times their sum, so 1 / (number of targets) for a mean. logits: (…, V); result: (…, 1).
      */
     public static Variable crossEntropy(Variable logits, int[] labels, float scale) {
         var tape = logits.tape();
-        var losses = tape.tensor(labels.length);
+        var losses = tape.tensor(logits.shape(), 1);
         var dlogits = tape.recording() ? tape.tensor(logits.shape()) : null;
         tape.backend().crossEntropy(logits.value(), labels, scale, losses, dlogits);
         return tape.record(losses, _ -> logits.receive(dlogits));

@@ -10,7 +10,7 @@ import megalodon4j.tensor.Tensor;
 
 /**
  * One forward pass and what is needed to go back through it. Operations append their results in the order of computation; {@link #backward}
- * visits them in the opposite order. The tape owns the memory of all that is computed on it, until it is closed.
+ * visits them in the opposite order. The tape owns the memory of all that is computed on it, until it is cleared or closed.
  *
  * <pre>{@code
  * try (var tape = Tape.training(backend)) {
@@ -20,15 +20,16 @@ import megalodon4j.tensor.Tensor;
  * }</pre>
  */
 public final class Tape implements AutoCloseable {
-    private final Scope scope;
+    private final Backend backend;
+    private Scope scope; // null while nothing has been computed
     private final boolean recording;
-    private final Dropout
-            dropout; // whose numbers are drawn, at a rate and a site of no meaning; null: nothing is dropped
-    private final ArrayList<Variable> variables = new ArrayList<>();
+    private Dropout dropout; // whose numbers are drawn, at a rate and a site of no meaning; null: nothing is dropped
+    private final ArrayList<Variable> variables = new ArrayList<>(); // the first ones recorded, the rest to be used again
+    private int recorded;
     private Tensor kept;
 
     private Tape(Backend backend, boolean recording, Dropout dropout) {
-        scope = backend.scope();
+        this.backend = backend;
         this.recording = recording;
         this.dropout = dropout;
     }
@@ -56,7 +57,7 @@ public final class Tape implements AutoCloseable {
     }
 
     public Backend backend() {
-        return scope.backend();
+        return backend;
     }
 
     public boolean recording() {
@@ -75,12 +76,17 @@ public final class Tape implements AutoCloseable {
 
     /** A blank tensor that lives as long as this tape. */
     public Tensor tensor(Shape shape) {
-        return scope.tensor(shape);
+        return scope().tensor(shape);
+    }
+
+    /** {@link #tensor(Shape)} of {@code leading.withColumns(columns)}. */
+    public Tensor tensor(Shape leading, int columns) {
+        return scope().tensor(leading, columns);
     }
 
     /** {@link #tensor(Shape)} of {@code Shape.of(sizes)}. */
     public Tensor tensor(int... sizes) {
-        return scope.tensor(sizes);
+        return scope().tensor(sizes);
     }
 
     /** A value that has no gradient. It must live as long as this tape. */
@@ -88,12 +94,22 @@ public final class Tape implements AutoCloseable {
         return new Variable(this, value, null);
     }
 
+    private Scope scope() {
+        if (scope == null) {
+            scope = backend.scope();
+        }
+        return scope;
+    }
+
     Variable record(Tensor value, Variable.Backward backward) {
         if (!recording) {
             return new Variable(this, value, null);
         }
-        var variable = new Variable(this, value, backward);
-        variables.add(variable);
+        if (recorded == variables.size()) {
+            variables.add(new Variable(this, null, null));
+        }
+        var variable = variables.get(recorded++);
+        variable.set(value, backward);
         return variable;
     }
 
@@ -117,7 +133,7 @@ public final class Tape implements AutoCloseable {
         if (!recording) {
             throw new IllegalStateException("backward needs a tape that records: Tape.training(backend)");
         }
-        for (int i = variables.size() - 1; i >= 0; i--) {
+        for (int i = recorded - 1; i >= 0; i--) {
             var variable = variables.get(i);
             if (variable == result) {
                 variable.runBackward(gradient);
@@ -136,7 +152,6 @@ public final class Tape implements AutoCloseable {
                 scope.release(variable.value());
             }
         }
-        variables.clear();
     }
 
     /**
@@ -173,9 +188,29 @@ public final class Tape implements AutoCloseable {
         kept = dy;
     }
 
+    /**
+     * Takes back all that was computed, none of which may be used any more, and begins anew. A loop that clears one tape rather than opening the next
+     * makes no new variables.
+     */
+    public void clear() {
+        for (int i = 0; i < recorded; i++) {
+            variables.get(i).set(null, null);
+        }
+        recorded = 0;
+        if (scope != null) {
+            scope.close();
+            scope = null;
+        }
+    }
+
+    /** {@link #clear} before a batch whose first sequence is number {@code firstSequence} of the training. */
+    public void clear(long firstSequence) {
+        clear();
+        dropout = dropout == null ? null : new Dropout(0, dropout.seed(), firstSequence, 0);
+    }
+
     @Override
     public void close() {
-        variables.clear();
-        scope.close();
+        clear();
     }
 }

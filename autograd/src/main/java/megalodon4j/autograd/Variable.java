@@ -12,15 +12,22 @@ public class Variable {
     }
 
     private final Tape tape;
-    private final Tensor value;
-    private final Backward backward;
+    private Tensor value;
+    private Backward backward;
     private Tensor grad;
     private boolean sharesValue;
 
     Variable(Tape tape, Tensor value, Backward backward) {
         this.tape = tape;
+        set(value, backward);
+    }
+
+    /** Becomes another variable of the same tape. */
+    final void set(Tensor value, Backward backward) {
         this.value = value;
         this.backward = backward;
+        grad = null;
+        sharesValue = false;
     }
 
     public Tensor value() {

@@ -51,6 +51,11 @@ public abstract class Backend implements AutoCloseable {
     /** What computes, in words, for example {@code cpu (2 threads, 16 lanes)}. */
     public abstract String describe();
 
+    /** How many floats an instruction of its kernels takes at once; 0 if the device has no such vectors. */
+    public int vectorLanes() {
+        return 0;
+    }
+
     // --- memory -----------------------------------------------------------------------------------------------------
 
     protected abstract Storage newStorage(int capacity);

@@ -1,7 +1,7 @@
 package megalodon4j.tensor;
 
 import java.util.ArrayDeque;
-import java.util.HashMap;
+import java.util.ArrayList;
 import java.util.function.IntFunction;
 
 /**
@@ -10,19 +10,22 @@ import java.util.function.IntFunction;
  */
 final class Pool {
     private final IntFunction<Storage> allocate;
-    private final HashMap<Integer, ArrayDeque<Storage>> free = new HashMap<>();
+    private final ArrayList<ArrayDeque<Storage>> free = new ArrayList<>(); // by class, see index
     private long allocatedFloats;
     private int outstanding;
 
     Pool(IntFunction<Storage> allocate) {
         this.allocate = allocate;
+        for (int i = 0; i <= index(sizeClass(1 << 30)); i++) {
+            free.add(new ArrayDeque<>(0));
+        }
     }
 
     Storage take(int elements) {
         int capacity = sizeClass(elements);
-        var list = free.get(capacity);
+        var list = free.get(index(capacity));
         outstanding++;
-        if (list != null && !list.isEmpty()) {
+        if (!list.isEmpty()) {
             return list.pop();
         }
         allocatedFloats += capacity;
@@ -32,7 +35,7 @@ final class Pool {
     void giveBack(Storage storage) {
         outstanding--;
         // The most recently used memory is the likeliest to be in a cache: last in, first out.
-        free.computeIfAbsent(storage.capacity(), _ -> new ArrayDeque<>()).push(storage);
+        free.get(index(storage.capacity())).push(storage);
     }
 
     /** Storages taken and not yet given back. */
@@ -46,13 +49,13 @@ final class Pool {
     }
 
     void freeAll() {
-        for (var list : free.values()) {
+        for (var list : free) {
             for (var storage : list) {
                 allocatedFloats -= storage.capacity();
                 storage.free();
             }
+            list.clear();
         }
-        free.clear();
     }
 
     static int sizeClass(int elements) {
@@ -61,5 +64,11 @@ final class Pool {
         }
         int step = Math.max(16, Integer.highestOneBit(elements - 1) >>> 3);
         return Math.toIntExact(((long) elements + step - 1) / step * step);
+    }
+
+    /** Numbers the classes: eight for each power of two. */
+    private static int index(int capacity) {
+        int power = 31 - Integer.numberOfLeadingZeros(capacity - 1);
+        return 8 * power + ((capacity - 1) >>> (power - 3) & 7);
     }
 }

@@ -22,9 +22,14 @@ public final class Scope implements AutoCloseable {
 
     /** A blank tensor that lives until the scope is closed. */
     public Tensor tensor(Shape shape) {
-        var storage = backend.take(shape.elements());
+        return tensor(shape, shape.columns());
+    }
+
+    /** {@link #tensor(Shape)} of {@code leading.withColumns(columns)}. */
+    public Tensor tensor(Shape leading, int columns) {
+        var storage = backend.take(leading.elements(columns));
         taken.add(storage);
-        return new Tensor(backend, storage, shape);
+        return storage.tensor(backend, leading, columns);
     }
 
     /** {@link #tensor(Shape)} of {@code Shape.of(sizes)}. */
@@ -46,12 +51,17 @@ public final class Scope implements AutoCloseable {
         throw new IllegalArgumentException("release: " + tensor + " is not of this scope, or was released before");
     }
 
-    @Override
-    public void close() {
+    /** Gives all tensors back; the scope stays open. */
+    public void clear() {
         for (var storage : taken) {
             backend.giveBack(storage);
         }
         taken.clear();
+    }
+
+    @Override
+    public void close() {
+        clear();
         backend.closed(this);
     }
 }

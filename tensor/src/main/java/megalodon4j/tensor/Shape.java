@@ -56,8 +56,11 @@ public final class Shape {
         return rows;
     }
 
-    /** The same leading dimensions with another last one. */
+    /** The same leading dimensions with another last one; a scalar has none to change. */
     public Shape withColumns(int columns) {
+        if (columns == columns()) {
+            return this;
+        }
         var changed = sizes.clone();
         changed[changed.length - 1] = columns;
         return new Shape(changed);
@@ -65,6 +68,23 @@ public final class Shape {
 
     public int[] toArray() {
         return sizes.clone();
+    }
+
+    /** {@code withColumns(columns).elements()}. */
+    int elements(int columns) {
+        long product = (long) rows() * columns;
+        if (product > Integer.MAX_VALUE) {
+            throw new IllegalArgumentException("more than 2^31 - 1 elements: " + rows() + " rows of " + columns);
+        }
+        return (int) product;
+    }
+
+    /** Whether this is {@code leading.withColumns(columns)}. */
+    boolean equals(Shape leading, int columns) {
+        int last = sizes.length - 1;
+        return columns == columns()
+                && (leading == this
+                        || leading.sizes.length == sizes.length && Arrays.equals(sizes, 0, last, leading.sizes, 0, last));
     }
 
     @Override

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** Tensors as memory: blank ones, views, scopes and the pool behind them. */
@@ -64,6 +65,25 @@ interface MemoryContract extends Contract {
                 assertEquals(3, backend().outstanding());
             }
             assertEquals(0, backend().outstanding());
+        }
+    }
+
+    @Test
+    default void aClearedScopeTakesTheSameMemoryForOtherShapes() {
+        try (var scope = backend().scope()) {
+            for (var shape : List.of(Shape.of(2, 3, 70), Shape.of(2, 3, 70), Shape.of(3, 2, 70), Shape.of(420))) {
+                for (int columns : List.of(shape.columns(), 64)) {
+                    var x = scope.tensor(shape, columns);
+                    assertEquals(shape.withColumns(columns), x.shape());
+                    assertTrue(x.isBlank(), "memory used before counts as zero");
+                    backend().zero(x);
+                }
+                assertEquals(2, backend().outstanding());
+                scope.clear();
+                assertEquals(0, backend().outstanding());
+            }
+            var halfway = Shape.of(1 << 16, 1);
+            assertThrows(IllegalArgumentException.class, () -> scope.tensor(halfway, 1 << 15));
         }
     }
 

@@ -13,7 +13,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.ArgumentsSource;
 import org.junit.jupiter.params.support.ParameterDeclarations;
 
-/** A test that runs with the seeds 0 … value − 1, its one argument. */
+/** A test that runs with the seeds 0 … value − 1, its one argument; {@code -Dmegalodon.test.seeds} limits their number. */
 @Target(ElementType.METHOD)
 @Retention(RetentionPolicy.RUNTIME)
 @ParameterizedTest(name = "seed {0}")
@@ -26,7 +26,7 @@ public @interface Seeds {
         @Override
         protected Stream<? extends Arguments> provideArguments(
                 ParameterDeclarations parameters, ExtensionContext context, Seeds seeds) {
-            return IntStream.range(0, seeds.value()).mapToObj(Arguments::of);
+            return IntStream.range(0, Math.min(seeds.value(), Integer.getInteger("megalodon.test.seeds", seeds.value()))).mapToObj(Arguments::of);
         }
     }
 }

@@ -6,7 +6,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.SplittableRandom;
-import java.util.regex.Pattern;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.CudaReport;
 import megalodon4j.tensor.Tensor;
@@ -29,12 +28,7 @@ final class DoctorCommand extends Subcommand {
     private Path cudaHome;
 
     /** One number of the SGEMM measurement, or why there is none. */
-    private record Speed(int threads, String device, double gflops, String failure) {
-        int lanes() {
-            var lanes = Pattern.compile("(\\d+) lanes").matcher(device);
-            return lanes.find() ? Integer.parseInt(lanes.group(1)) : 0;
-        }
-    }
+    private record Speed(int threads, int lanes, double gflops, String failure) {}
 
     @Override
     int execute() {
@@ -59,9 +53,9 @@ final class DoctorCommand extends Subcommand {
             var b = backend.tensor(N, N).set(uniform(random));
             var c = backend.tensor(N, N);
             multiply(backend, a, b, c);
-            return new Speed(threads, backend.describe(), multiply(backend, a, b, c), null);
+            return new Speed(threads, backend.vectorLanes(), multiply(backend, a, b, c), null);
         } catch (RuntimeException | LinkageError e) {
-            return new Speed(threads, "", 0, e.toString());
+            return new Speed(threads, 0, 0, e.toString());
         }
     }
 

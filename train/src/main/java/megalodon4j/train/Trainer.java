@@ -3,6 +3,7 @@ package megalodon4j.train;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.function.LongSupplier;
 import megalodon4j.autograd.Adam;
 import megalodon4j.autograd.Ops;
 import megalodon4j.autograd.Tape;
@@ -30,11 +31,13 @@ final class Trainer {
     private final Corpus corpus;
     private final LanguageModel model;
     private final RunFolder folder;
+    private final LongSupplier clock;
     private final Adam adam;
     private final Sampler sampler;
     private final long checksum;
     private final Windows.Batch batch; // one micro-batch
-    private final Tensor losses; // (tokens of a micro-batch): sums over the step's micro-batches
+    private final Tensor losses; // (B, L, 1) of a micro-batch: sums over the step's micro-batches
+    private final Tape tape;
     private final Runnable microStep;
     private long batchStart; // the number of the micro-batch's first sequence
 
@@ -43,15 +46,22 @@ final class Trainer {
     private long sequences;
 
     Trainer(RunConfig config, Corpus corpus, LanguageModel model, RunFolder folder) {
+        this(config, corpus, model, folder, System::nanoTime);
+    }
+
+    /** @param clock nanoseconds since some moment */
+    Trainer(RunConfig config, Corpus corpus, LanguageModel model, RunFolder folder, LongSupplier clock) {
         this.config = config;
         this.corpus = corpus;
         this.model = model;
         this.folder = folder;
+        this.clock = clock;
         adam = new Adam(model.parameters(), BETA1, BETA2, EPS);
         sampler = Sampler.of(config, corpus.trainSize());
         checksum = corpus.checksum();
         batch = new Windows.Batch(config.training().microBatch(), config.seqLen());
-        losses = model.backend().tensor(batch.labels().length);
+        losses = model.backend().tensor(batch.sequences(), config.seqLen(), 1);
+        tape = Tape.training(model.backend(), config.seed(), 0);
         microStep = model.backend().repeated(this::accumulate);
     }
 
@@ -82,7 +92,8 @@ final class Trainer {
      * @return whether the end was reached; false if a stop was requested, after which the folder can be resumed
      */
     boolean run(Progress progress, Stop stop) throws IOException {
-        try (var metrics = new Metrics(folder.metrics())) {
+        try (var metrics = new Metrics(folder.metrics());
+                tape) {
             return run(metrics, progress, stop);
         }
     }
@@ -132,7 +143,7 @@ final class Trainer {
 
     private void train(Metrics metrics, Progress progress, Stop stop) throws IOException {
         var training = config.training();
-        long started = System.nanoTime();
+        long started = clock.getAsLong();
         model.parameters().zeroGrad();
         losses.makeBlank();
         for (int done = 0; done < training.sequences(); done += training.microBatch()) {
@@ -144,7 +155,7 @@ final class Trainer {
         requireFinite("train_loss", loss);
         double norm = adam.step((float) training.learningRate(), (float) training.weightDecay(), training.maxNorm());
         requireFinite("grad_norm", norm);
-        double seconds = (System.nanoTime() - started) / 1e9;
+        double seconds = (clock.getAsLong() - started) / 1e9;
         sequences += training.sequences();
         tokens += tokensAStep();
         metrics.training(step, loss, norm, training.learningRate(), tokens, seconds);
@@ -161,12 +172,12 @@ final class Trainer {
 
     /** The micro-batch forward and backward; the gradient is that of the mean over the whole step. */
     private void accumulate() {
-        try (var tape = Tape.training(model.backend(), config.seed(), batchStart)) {
-            var logits = model.logits(tape, batch.ids(), batch.sequences());
-            var loss = Ops.crossEntropy(logits, batch.labels(), 1f / tokensAStep());
-            model.backend().add(1, loss.value(), losses);
-            tape.backward(loss);
-        }
+        tape.clear(batchStart);
+        var logits = model.logits(tape, batch.ids(), batch.sequences());
+        var loss = Ops.crossEntropy(logits, batch.labels(), 1f / tokensAStep());
+        model.backend().add(1, loss.value(), losses);
+        tape.backward(loss);
+        tape.clear();
     }
 
     private void requireFinite(String what, double value) {

@@ -4,72 +4,114 @@ import static megalodon4j.tensor.cpu.CpuStorage.data;
 import static megalodon4j.tensor.cpu.CpuStorage.offset;
 import static megalodon4j.tensor.cpu.Lanes.SPECIES;
 import static megalodon4j.tensor.cpu.Lanes.W;
+import static megalodon4j.tensor.cpu.VectorMath.NEGLIGIBLE;
 
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
-/** SiLU and its gated form: y = silu(a) · b, silu(a) = a · σ(a), σ(a) = 1 / (1 + e⁻ᵃ). Without b the gate is 1. */
+/**
+ * SiLU and its gated form: y = silu(a) · b, silu(a) = a · σ(a), σ(a) = 1 / (1 + e⁻ᵃ). Without b the gate is 1. What is {@link VectorMath#NEGLIGIBLE} is left out. The exponentials of a short
+ * stretch are computed first and then taken from the first-level cache.
+ */
 final class Activations {
-    private final Workers workers;
+    private static final int STRETCH = 1024;
+
+    private final WorkerScratch scratch;
+    private final Blocks forward;
+    private final Blocks backward;
+    private Tensor dy, a, b, y, da, db;
+    private boolean addA, addB;
 
     Activations(Workers workers) {
-        this.workers = workers;
+        scratch = new WorkerScratch(workers);
+        forward = new Blocks(workers, this::forward);
+        backward = new Blocks(workers, this::backward);
     }
 
     void silu(Tensor a, Tensor b, Tensor y) {
-        float[] as = data(a), bs = data(b), ys = data(y);
-        int ao = offset(a), bo = offset(b), yo = offset(y);
-        Blocks.elements(
-                workers,
-                y.elements(),
-                (from, to, worker) -> silu(as, ao + from, bs, bo + from, ys, yo + from, to - from));
+        this.a = a;
+        this.b = b;
+        this.y = y;
+        forward.elements(y.elements());
     }
 
     void siluGrad(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB) {
-        float[] dys = data(dy), as = data(a), bs = data(b), das = data(da), dbs = data(db);
-        int dyo = offset(dy), ao = offset(a), bo = offset(b), dao = offset(da), dbo = offset(db);
-        // One body for each kernel: C2 would not inline the exponential of a second one, see VectorMath.
-        Blocks.Body plain = (i, to, worker) -> siluGrad(dys, dyo + i, as, ao + i, das, dao + i, to - i, addA);
-        Blocks.Body gated = (i, to, worker) ->
-                gatedGrad(dys, dyo + i, as, ao + i, bs, bo + i, das, dao + i, dbs, dbo + i, to - i, addA, addB);
-        Blocks.elements(workers, dy.elements(), b == null ? plain : gated);
+        this.dy = dy;
+        this.a = a;
+        this.b = b;
+        this.da = da;
+        this.db = db;
+        this.addA = addA;
+        this.addB = addB;
+        backward.elements(dy.elements());
     }
 
-    private static void silu(float[] a, int ao, float[] b, int bo, float[] y, int yo, int n) {
+    private void forward(int from, int to, int worker) {
+        for (int i = from; i < to; i += STRETCH) {
+            int n = Math.min(STRETCH, to - i);
+            float[] e = exponentials(i, n, worker);
+            silu(e, data(a), offset(a) + i, data(b), offset(b) + i, data(y), offset(y) + i, n);
+        }
+    }
+
+    private void backward(int from, int to, int worker) {
+        for (int i = from; i < to; i += STRETCH) {
+            int n = Math.min(STRETCH, to - i), dyo = offset(dy) + i, ao = offset(a) + i, dao = offset(da) + i;
+            float[] e = exponentials(i, n, worker);
+            if (b == null) {
+                siluGrad(e, data(dy), dyo, data(a), ao, data(da), dao, n, addA);
+            } else {
+                int bo = offset(b) + i, dbo = offset(db) + i;
+                gatedGrad(e, data(dy), dyo, data(a), ao, data(b), bo, data(da), dao, data(db), dbo, n, addA, addB);
+            }
+        }
+    }
+
+    /** e⁻ᵃ of n elements from i on. */
+    private float[] exponentials(int i, int n, int worker) {
+        float[] e = scratch.of(worker, STRETCH);
+        VectorMath.exp(-1, data(a), offset(a) + i, 0, e, 0, n);
+        return e;
+    }
+
+    private static void silu(float[] e, float[] a, int ao, float[] b, int bo, float[] y, int yo, int n) {
         int i = 0;
         for (; i <= n - W; i += W) {
-            var x = FloatVector.fromArray(SPECIES, a, ao + i);
-            var silu = x.div(VectorMath.exp(x.neg()).add(1));
+            var silu = FloatVector.fromArray(SPECIES, a, ao + i)
+                    .div(FloatVector.fromArray(SPECIES, e, i).add(1));
             var gated = b == null ? silu : silu.mul(FloatVector.fromArray(SPECIES, b, bo + i));
-            gated.intoArray(y, yo + i);
+            gated.blend(0, gated.abs().compare(VectorOperators.LT, NEGLIGIBLE)).intoArray(y, yo + i);
         }
         for (; i < n; i++) {
-            float silu = a[ao + i] * sigmoid(a[ao + i]);
-            y[yo + i] = b == null ? silu : silu * b[bo + i];
+            float silu = a[ao + i] / (1 + e[i]);
+            y[yo + i] = VectorMath.flush(b == null ? silu : silu * b[bo + i]);
         }
     }
 
     /** da (+)= dy · silu'(a), where silu' = σ + silu · (1 − σ). */
-    private static void siluGrad(float[] dy, int dyo, float[] a, int ao, float[] da, int dao, int n, boolean addA) {
+    private static void siluGrad(
+            float[] e, float[] dy, int dyo, float[] a, int ao, float[] da, int dao, int n, boolean addA) {
         var one = FloatVector.broadcast(SPECIES, 1);
         int i = 0;
         for (; i <= n - W; i += W) {
-            var x = FloatVector.fromArray(SPECIES, a, ao + i);
-            var s = one.div(VectorMath.exp(x.neg()).add(1));
-            var slope = x.mul(s).mul(one.sub(s)).add(s);
+            var s = one.div(FloatVector.fromArray(SPECIES, e, i).add(1));
+            var slope = FloatVector.fromArray(SPECIES, a, ao + i).mul(s).mul(one.sub(s)).add(s);
             var g = FloatVector.fromArray(SPECIES, dy, dyo + i).mul(slope);
+            g = g.blend(0, g.abs().compare(VectorOperators.LT, NEGLIGIBLE));
             (addA ? g.add(FloatVector.fromArray(SPECIES, da, dao + i)) : g).intoArray(da, dao + i);
         }
         for (; i < n; i++) {
-            float s = sigmoid(a[ao + i]);
-            float g = dy[dyo + i] * (a[ao + i] * s * (1 - s) + s);
+            float s = 1 / (1 + e[i]);
+            float g = VectorMath.flush(dy[dyo + i] * (a[ao + i] * s * (1 - s) + s));
             da[dao + i] = addA ? da[dao + i] + g : g;
         }
     }
 
     /** da (+)= dy · b · silu'(a), db (+)= dy · silu(a). */
     private static void gatedGrad(
+            float[] e,
             float[] dy,
             int dyo,
             float[] a,
@@ -86,25 +128,23 @@ final class Activations {
         var one = FloatVector.broadcast(SPECIES, 1);
         int i = 0;
         for (; i <= n - W; i += W) {
-            var x = FloatVector.fromArray(SPECIES, a, ao + i);
-            var s = one.div(VectorMath.exp(x.neg()).add(1));
-            var silu = x.mul(s);
+            var s = one.div(FloatVector.fromArray(SPECIES, e, i).add(1));
+            var silu = FloatVector.fromArray(SPECIES, a, ao + i).mul(s);
             var g = FloatVector.fromArray(SPECIES, dy, dyo + i);
             var gate = g.mul(silu);
+            gate = gate.blend(0, gate.abs().compare(VectorOperators.LT, NEGLIGIBLE));
             (addB ? gate.add(FloatVector.fromArray(SPECIES, db, dbo + i)) : gate).intoArray(db, dbo + i);
             var slope = silu.mul(one.sub(s)).add(s);
             var inner = g.mul(FloatVector.fromArray(SPECIES, b, bo + i)).mul(slope);
+            inner = inner.blend(0, inner.abs().compare(VectorOperators.LT, NEGLIGIBLE));
             (addA ? inner.add(FloatVector.fromArray(SPECIES, da, dao + i)) : inner).intoArray(da, dao + i);
         }
         for (; i < n; i++) {
-            float s = sigmoid(a[ao + i]), silu = a[ao + i] * s;
-            float gate = dy[dyo + i] * silu, inner = dy[dyo + i] * b[bo + i] * (silu * (1 - s) + s);
+            float s = 1 / (1 + e[i]), silu = a[ao + i] * s;
+            float gate = VectorMath.flush(dy[dyo + i] * silu);
+            float inner = VectorMath.flush(dy[dyo + i] * b[bo + i] * (silu * (1 - s) + s));
             db[dbo + i] = addB ? db[dbo + i] + gate : gate;
             da[dao + i] = addA ? da[dao + i] + inner : inner;
         }
-    }
-
-    private static float sigmoid(float x) {
-        return 1 / (1 + (float) Math.exp(-x));
     }
 }

@@ -12,22 +12,29 @@ import megalodon4j.tensor.Workers;
 
 /** The step of Adam: four streams in, three out, one pass. */
 final class Adam {
-    private final Workers workers;
+    private final Blocks loop;
+    private AdamStep step;
+    private Tensor p, grad, m, v;
 
     Adam(Workers workers) {
-        this.workers = workers;
+        loop = new Blocks(workers, this::step);
     }
 
     void step(AdamStep step, Tensor p, Tensor grad, Tensor m, Tensor v) {
-        float[] ps = data(p), gs = data(grad), ms = data(m), vs = data(v);
-        int po = offset(p), go = offset(grad), mo = offset(m), vo = offset(v);
+        this.step = step;
+        this.p = p;
+        this.grad = grad;
+        this.m = m;
+        this.v = v;
+        loop.elements(p.elements());
+    }
+
+    private void step(int from, int to, int worker) {
         // lr · (m / c1) / (sqrt(v / c2) + ε) with the constants taken out of the loop.
         float rate = (float) (step.learningRate() / step.correction1());
         float root = (float) (1 / Math.sqrt(step.correction2()));
-        Blocks.elements(
-                workers,
-                p.elements(),
-                (i, end, worker) -> step(step, rate, root, ps, po + i, gs, go + i, ms, mo + i, vs, vo + i, end - i));
+        int po = offset(p) + from, go = offset(grad) + from, mo = offset(m) + from, vo = offset(v) + from;
+        step(step, rate, root, data(p), po, data(grad), go, data(m), mo, data(v), vo, to - from);
     }
 
     private static void step(

@@ -3,10 +3,13 @@ package megalodon4j.tensor.cpu;
 import megalodon4j.tensor.Workers;
 
 /**
- * Parallel loops over blocks of a fixed size. Where a block begins depends on the shape alone, never on the number of threads, so
+ * A parallel loop over blocks of a fixed size. Where a block begins depends on the shape alone, never on the number of threads, so
  * that a sum which crosses blocks is the same bit for bit however many work on it.
+ *
+ * <p>A kernel makes its loops once and leaves the arguments of a call in its fields: a lambda that captures them would be an object for each
+ * of the thousands of loops of a training step.
  */
-final class Blocks {
+final class Blocks implements Workers.Task {
     /** Rows of a block: some ten microseconds of work, and few enough to stay in the second-level cache. */
     static final int ROWS = 32;
 
@@ -20,22 +23,35 @@ final class Blocks {
         void run(int from, int to, int worker);
     }
 
-    private Blocks() {}
+    private final Workers workers;
+    private final Body body;
+    private int n;
+    private int size;
 
-    static void rows(Workers workers, int rows, Body body) {
-        run(workers, rows, ROWS, body);
+    Blocks(Workers workers, Body body) {
+        this.workers = workers;
+        this.body = body;
     }
 
-    static void elements(Workers workers, int elements, Body body) {
-        run(workers, elements, ELEMENTS, body);
+    void rows(int rows) {
+        blocks(rows, ROWS);
+    }
+
+    void elements(int elements) {
+        blocks(elements, ELEMENTS);
     }
 
     /** Runs the body on [0, n) in blocks of {@code size}. */
-    static void run(Workers workers, int n, int size, Body body) {
-        workers.run(count(n, size), (block, worker) -> {
-            int from = block * size;
-            body.run(from, from + Math.min(size, n - from), worker);
-        });
+    void blocks(int n, int size) {
+        this.n = n;
+        this.size = size;
+        workers.run(count(n, size), this);
+    }
+
+    @Override
+    public void run(int block, int worker) {
+        int from = block * size;
+        body.run(from, from + Math.min(size, n - from), worker);
     }
 
     /** How many blocks cover [0, n). */

@@ -10,26 +10,26 @@ import megalodon4j.tensor.Workers;
  *
  * <pre>
  * sums.start(result, rows);
- * Blocks.rows(workers, rows, (from, to, worker) -> {
+ * … for each block of rows [from, to):
  *     int at = sums.open(from);
- *     … add rows [from, to) to sums.partial[at …]
- * });
+ *     … add these rows to sums.partial[at …]
  * sums.finish(add);
  * </pre>
  */
 final class ColumnSums {
     private static final int STRIP = 256;
 
-    private final Workers workers;
+    private final Blocks strips;
     private Tensor result;
     private int columns;
     private int blocks;
+    private boolean add;
 
     /** The partial sums, (blocks, columns). */
     float[] partial = new float[0];
 
     ColumnSums(Workers workers) {
-        this.workers = workers;
+        strips = new Blocks(workers, this::addUp);
     }
 
     /** Prepares for a sum over {@code rows} rows; without a result nothing is {@link #wanted}. */
@@ -58,17 +58,17 @@ final class ColumnSums {
 
     /** result (+)= the sum of all partial sums. */
     void finish(boolean add) {
-        if (!wanted()) {
-            return;
+        if (wanted()) {
+            this.add = add;
+            strips.blocks(columns, STRIP);
+            result = null;
         }
-        float[] out = CpuStorage.data(result);
-        int outAt = CpuStorage.offset(result);
-        Blocks.run(workers, columns, STRIP, (from, to, worker) -> {
-            for (int block = 1; block < blocks; block++) {
-                Elementwise.add(1, partial, block * columns + from, partial, from, to - from, true);
-            }
-            Elementwise.add(1, partial, from, out, outAt + from, to - from, add);
-        });
-        result = null;
+    }
+
+    private void addUp(int from, int to, int worker) {
+        for (int block = 1; block < blocks; block++) {
+            Elementwise.add(1, partial, block * columns + from, partial, from, to - from, true);
+        }
+        Elementwise.add(1, partial, from, CpuStorage.data(result), CpuStorage.offset(result) + from, to - from, add);
     }
 }

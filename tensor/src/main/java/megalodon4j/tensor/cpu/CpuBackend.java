@@ -51,6 +51,11 @@ public final class CpuBackend extends Backend {
     }
 
     @Override
+    public int vectorLanes() {
+        return Lanes.W;
+    }
+
+    @Override
     public void close() {
         super.close();
         workers.close();

@@ -4,43 +4,73 @@ import static megalodon4j.tensor.cpu.CpuStorage.data;
 import static megalodon4j.tensor.cpu.CpuStorage.offset;
 import static megalodon4j.tensor.cpu.Lanes.SPECIES;
 import static megalodon4j.tensor.cpu.Lanes.W;
+import static megalodon4j.tensor.cpu.VectorMath.NEGLIGIBLE;
 
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
 /** Copies, sums and products, element by element. */
 final class Elementwise {
-    private final Workers workers;
+    private final Blocks copy;
+    private final Blocks zero;
+    private final Blocks addition;
+    private final Blocks product;
+    private Tensor x, y, z;
+    private float scale;
+    private boolean add;
 
     Elementwise(Workers workers) {
-        this.workers = workers;
+        copy = new Blocks(workers, this::copy);
+        zero = new Blocks(workers, this::zero);
+        addition = new Blocks(workers, this::add);
+        product = new Blocks(workers, this::multiply);
     }
 
     void copy(Tensor from, Tensor to) {
-        float[] a = data(from), b = data(to);
-        int ao = offset(from), bo = offset(to);
-        Blocks.elements(workers, to.elements(), (i, end, worker) -> System.arraycopy(a, ao + i, b, bo + i, end - i));
+        x = from;
+        y = to;
+        copy.elements(to.elements());
     }
 
     void zero(Tensor x) {
-        float[] a = data(x);
-        int ao = offset(x);
-        Blocks.elements(workers, x.elements(), (i, end, worker) -> Arrays.fill(a, ao + i, ao + end, 0));
+        this.x = x;
+        zero.elements(x.elements());
     }
 
     void add(float scale, Tensor x, Tensor y, boolean add) {
-        float[] a = data(x), b = data(y);
-        int ao = offset(x), bo = offset(y);
-        Blocks.elements(workers, y.elements(), (i, end, worker) -> add(scale, a, ao + i, b, bo + i, end - i, add));
+        this.scale = scale;
+        this.x = x;
+        this.y = y;
+        this.add = add;
+        addition.elements(y.elements());
     }
 
     void multiply(Tensor x, Tensor y, Tensor z, boolean add) {
-        float[] a = data(x), b = data(y), c = data(z);
-        int ao = offset(x), bo = offset(y), co = offset(z);
-        Blocks.elements(
-                workers, z.elements(), (i, end, worker) -> multiply(a, ao + i, b, bo + i, c, co + i, end - i, add));
+        this.x = x;
+        this.y = y;
+        this.z = z;
+        this.add = add;
+        product.elements(z.elements());
+    }
+
+    private void copy(int from, int to, int worker) {
+        System.arraycopy(data(x), offset(x) + from, data(y), offset(y) + from, to - from);
+    }
+
+    private void zero(int from, int to, int worker) {
+        Arrays.fill(data(x), offset(x) + from, offset(x) + to, 0);
+    }
+
+    private void add(int from, int to, int worker) {
+        add(scale, data(x), offset(x) + from, data(y), offset(y) + from, to - from, add);
+    }
+
+    private void multiply(int from, int to, int worker) {
+        int xo = offset(x) + from, yo = offset(y) + from, zo = offset(z) + from;
+        multiply(data(x), xo, data(y), yo, data(z), zo, to - from, add);
     }
 
     /** y (+)= scale · x. */
@@ -58,16 +88,17 @@ final class Elementwise {
         }
     }
 
-    /** z (+)= x · y. */
+    /** z (+)= x · y, what is {@link VectorMath#NEGLIGIBLE} left out. */
     static void multiply(float[] x, int xo, float[] y, int yo, float[] z, int zo, int n, boolean add) {
         int i = 0;
         for (; i <= n - W; i += W) {
             var product = FloatVector.fromArray(SPECIES, x, xo + i).mul(FloatVector.fromArray(SPECIES, y, yo + i));
+            product = product.blend(0, product.abs().compare(VectorOperators.LT, NEGLIGIBLE));
             var sum = add ? product.add(FloatVector.fromArray(SPECIES, z, zo + i)) : product;
             sum.intoArray(z, zo + i);
         }
         for (; i < n; i++) {
-            float product = x[xo + i] * y[yo + i];
+            float product = VectorMath.flush(x[xo + i] * y[yo + i]);
             z[zo + i] = add ? z[zo + i] + product : product;
         }
     }

@@ -20,6 +20,10 @@ final class Ema {
     private final WorkerScratch scratch;
     private final EmaScan[] scans;
     private final EmaFft fft;
+    private final Workers.Task forward = this::forward;
+    private final Workers.Task backward = this::backward;
+    private Tensor dy, x, mask, coefficients, omega, state, y, dx, dcoefficients, domega;
+    private boolean addX, addCoefficients, addOmega;
 
     Ema(Workers workers) {
         this.workers = workers;
@@ -33,25 +37,34 @@ final class Ema {
             fft.forward(x, mask, coefficients, omega, y);
             return;
         }
-        int batch = x.shape().size(0), length = x.shape().size(1), channels = x.columns();
-        int states = coefficients.shape().size(1), blocks = Gemm.panels(channels, W);
-        workers.run(batch * blocks, (item, worker) -> {
-            int b = item / blocks, d = item % blocks * W, width = Math.min(W, channels - d);
-            var s = scan(worker, states, 0);
-            s.loadCoefficients(data(coefficients), coefficients.offset() + d, channels, width);
-            s.loadVector(data(omega), omega.offset() + d, width, s.omega);
-            int stateAt = offset(state) + b * 2 * states * channels + d;
-            s.loadState(data(state), stateAt, channels, width);
-            for (int t = 0; t < length; t += EmaScan.SEGMENT) {
-                int count = Math.min(EmaScan.SEGMENT, length - t);
-                int at = (b * length + t) * channels + d;
-                s.loadRows(data(x), x.offset() + at, channels, width, count, s.x);
-                s.hideInvalid(data(mask), offset(mask) + b * length + t, count, s.x);
-                s.forward(count, true);
-                s.storeRows(s.y, data(y), y.offset() + at, channels, width, count, false);
-            }
-            s.storeState(data(state), stateAt, channels, width);
-        });
+        this.x = x;
+        this.mask = mask;
+        this.coefficients = coefficients;
+        this.omega = omega;
+        this.state = state;
+        this.y = y;
+        workers.run(x.shape().size(0) * Gemm.panels(x.columns(), W), forward);
+    }
+
+    // W channels of one sequence.
+    private void forward(int item, int worker) {
+        int length = x.shape().size(1), channels = x.columns(), blocks = Gemm.panels(channels, W);
+        int states = coefficients.shape().size(1);
+        int b = item / blocks, d = item % blocks * W, width = Math.min(W, channels - d);
+        var s = scan(worker, states, 0);
+        s.loadCoefficients(data(coefficients), coefficients.offset() + d, channels, width);
+        s.loadVector(data(omega), omega.offset() + d, width, s.omega);
+        int stateAt = offset(state) + b * 2 * states * channels + d;
+        s.loadState(data(state), stateAt, channels, width);
+        for (int t = 0; t < length; t += EmaScan.SEGMENT) {
+            int count = Math.min(EmaScan.SEGMENT, length - t);
+            int at = (b * length + t) * channels + d;
+            s.loadRows(data(x), x.offset() + at, channels, width, count, s.x);
+            s.hideInvalid(data(mask), offset(mask) + b * length + t, count, s.x);
+            s.forward(count, true);
+            s.storeRows(s.y, data(y), y.offset() + at, channels, width, count, false);
+        }
+        s.storeState(data(state), stateAt, channels, width);
     }
 
     private EmaScan scan(int worker, int states, int segments) {
@@ -79,38 +92,51 @@ final class Ema {
             fft.backward(dy, x, mask, coefficients, omega, dx, dcoefficients, domega, addX, addCoefficients, addOmega);
             return;
         }
+        this.dy = dy;
+        this.x = x;
+        this.mask = mask;
+        this.coefficients = coefficients;
+        this.omega = omega;
+        this.dx = dx;
+        this.dcoefficients = dcoefficients;
+        this.domega = domega;
+        this.addX = addX;
+        this.addCoefficients = addCoefficients;
+        this.addOmega = addOmega;
+        workers.run(Gemm.panels(x.columns(), W), backward);
+    }
+
+    // W channels of all sequences: their gradients are sums over them.
+    private void backward(int item, int worker) {
         int batch = x.shape().size(0), length = x.shape().size(1), channels = x.columns();
         int states = coefficients.shape().size(1), segments = Gemm.panels(length, EmaScan.SEGMENT);
-        // All sequences of a channel in one item: its gradients are sums over them.
-        workers.run(Gemm.panels(channels, W), (item, worker) -> {
-            int d = item * W, width = Math.min(W, channels - d);
-            var s = scan(worker, states, segments);
-            s.loadCoefficients(data(coefficients), coefficients.offset() + d, channels, width);
-            s.loadVector(data(omega), omega.offset() + d, width, s.omega);
-            s.clearGradients();
-            for (int b = 0; b < batch; b++) {
-                int at = b * length * channels + d;
-                s.loadState(null, 0, 0, 0);
-                for (int i = 0; i < segments; i++) {
-                    int t = i * EmaScan.SEGMENT, count = Math.min(EmaScan.SEGMENT, length - t);
-                    s.saveState(i);
-                    s.loadRows(data(x), x.offset() + at + t * channels, channels, width, count, s.x);
-                    s.hideInvalid(data(mask), offset(mask) + b * length + t, count, s.x);
-                    s.forward(count, false);
-                }
-                s.clearAdjoint();
-                for (int i = segments - 1; i >= 0; i--) {
-                    int t = i * EmaScan.SEGMENT, count = Math.min(EmaScan.SEGMENT, length - t);
-                    s.loadRows(data(x), x.offset() + at + t * channels, channels, width, count, s.x);
-                    s.hideInvalid(data(mask), offset(mask) + b * length + t, count, s.x);
-                    s.loadRows(data(dy), dy.offset() + at + t * channels, channels, width, count, s.dy);
-                    s.backward(i, count);
-                    s.hideInvalid(data(mask), offset(mask) + b * length + t, count, s.dx);
-                    s.storeRows(s.dx, data(dx), dx.offset() + at + t * channels, channels, width, count, addX);
-                }
+        int d = item * W, width = Math.min(W, channels - d);
+        var s = scan(worker, states, segments);
+        s.loadCoefficients(data(coefficients), coefficients.offset() + d, channels, width);
+        s.loadVector(data(omega), omega.offset() + d, width, s.omega);
+        s.clearGradients();
+        for (int b = 0; b < batch; b++) {
+            int at = b * length * channels + d;
+            s.loadState(null, 0, 0, 0);
+            for (int i = 0; i < segments; i++) {
+                int t = i * EmaScan.SEGMENT, count = Math.min(EmaScan.SEGMENT, length - t);
+                s.saveState(i);
+                s.loadRows(data(x), x.offset() + at + t * channels, channels, width, count, s.x);
+                s.hideInvalid(data(mask), offset(mask) + b * length + t, count, s.x);
+                s.forward(count, false);
             }
-            s.storeGradients(data(dcoefficients), dcoefficients.offset() + d, channels, width, addCoefficients);
-            s.storeVector(s.domega, data(domega), domega.offset() + d, width, addOmega);
-        });
+            s.clearAdjoint();
+            for (int i = segments - 1; i >= 0; i--) {
+                int t = i * EmaScan.SEGMENT, count = Math.min(EmaScan.SEGMENT, length - t);
+                s.loadRows(data(x), x.offset() + at + t * channels, channels, width, count, s.x);
+                s.hideInvalid(data(mask), offset(mask) + b * length + t, count, s.x);
+                s.loadRows(data(dy), dy.offset() + at + t * channels, channels, width, count, s.dy);
+                s.backward(i, count);
+                s.hideInvalid(data(mask), offset(mask) + b * length + t, count, s.dx);
+                s.storeRows(s.dx, data(dx), dx.offset() + at + t * channels, channels, width, count, addX);
+            }
+        }
+        s.storeGradients(data(dcoefficients), dcoefficients.offset() + d, channels, width, addCoefficients);
+        s.storeVector(s.domega, data(domega), domega.offset() + d, width, addOmega);
     }
 }

@@ -25,7 +25,17 @@ final class Matmul {
 
     private final Workers workers;
     private final WorkerScratch scratch;
+    private final Workers.Task packing = this::packPanel;
+    private final Workers.Task product = this::multiplyBlock;
     private float[] packed = new float[0];
+
+    // The product at work: C = op(A)·op(B) + what C starts from, which is itself if add, else the bias of its column plus the residual, each where
+    // given.
+    private boolean transposeA, transposeB, add;
+    private int m, n, k;
+    private float[] a, b, c, bias, residual;
+    private int ao, lda, bo, ldb, co, biasAt, residualAt;
+    private int panels, kc, tiles, rowBlocks, columns, k0, k1;
 
     Matmul(Workers workers) {
         this.workers = workers;
@@ -34,151 +44,112 @@ final class Matmul {
 
     void matmul(
             boolean transposeA, boolean transposeB, int m, int n, int k, Tensor a, Tensor b, Tensor c, boolean add) {
-        product(
-                transposeA,
-                transposeB,
-                m,
-                n,
-                k,
-                data(a),
-                a.offset(),
-                a.columns(),
-                data(b),
-                b.offset(),
-                b.columns(),
-                data(c),
-                c.offset(),
-                n,
-                add ? data(c) : null,
-                c.offset(),
-                null,
-                0);
+        product(transposeA, transposeB, m, n, k, a, b, c, add, null, null);
     }
 
     void linear(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {
-        int m = x.rows(), n = w.rows(), k = x.columns();
-        if (m <= FEW_ROWS) {
-            fewRows(m, n, k, x, w, bias, residual, y);
-            return;
+        if (x.rows() <= FEW_ROWS) {
+            fewRows(x.rows(), w.rows(), x.columns(), x, w, bias, residual, y);
+        } else {
+            product(false, true, x.rows(), w.rows(), x.columns(), x, w, y, false, bias, residual);
         }
-        product(
-                false,
-                true,
-                m,
-                n,
-                k,
-                data(x),
-                x.offset(),
-                k,
-                data(w),
-                w.offset(),
-                k,
-                data(y),
-                y.offset(),
-                n,
-                data(residual),
-                offset(residual),
-                data(bias),
-                offset(bias));
     }
 
-    /** C = op(A) · op(B) + S + the bias of each column, S, which may be C, and bias being left out where null. */
     private void product(
             boolean transposeA,
             boolean transposeB,
             int m,
             int n,
             int k,
-            float[] a,
-            int ao,
-            int lda,
-            float[] b,
-            int bo,
-            int ldb,
-            float[] c,
-            int co,
-            int ldc,
-            float[] s,
-            int so,
-            float[] bias,
-            int bias0) {
+            Tensor a,
+            Tensor b,
+            Tensor c,
+            boolean add,
+            Tensor bias,
+            Tensor residual) {
         if (m == 0 || n == 0) {
             return;
         }
-        int panels = Gemm.panels(n, Gemm.NR);
-        int kc = blockDepth(k);
+        this.transposeA = transposeA;
+        this.transposeB = transposeB;
+        this.m = m;
+        this.n = n;
+        this.k = k;
+        this.a = data(a);
+        this.b = data(b);
+        this.c = data(c);
+        this.bias = data(bias);
+        this.residual = data(residual);
+        ao = a.offset();
+        lda = a.columns();
+        bo = b.offset();
+        ldb = b.columns();
+        co = c.offset();
+        biasAt = offset(bias);
+        residualAt = offset(residual);
+        this.add = add;
+        run();
+    }
+
+    private void run() {
+        panels = Gemm.panels(n, Gemm.NR);
+        kc = blockDepth(k);
         int depthAtOnce = Math.max(1, PACKED / (panels * Gemm.NR) / kc) * kc;
-        int tiles = Gemm.panels(m, Gemm.MR);
+        tiles = Gemm.panels(m, Gemm.MR);
         // As many blocks for each worker, and all of them equal but for one tile.
-        int rowBlocks =
+        rowBlocks =
                 Math.min(tiles, Gemm.panels(Gemm.panels(tiles, Gemm.MC / Gemm.MR), workers.count()) * workers.count());
         // Too few blocks of rows to share: cut the columns as well.
         int columnBlocks = rowBlocks >= workers.count() ? 1 : Math.min(panels, 2 * workers.count() / rowBlocks + 1);
-        int columns = Gemm.panels(panels, columnBlocks) * Gemm.NR;
-        for (int from = 0; from < Math.max(k, 1); from += depthAtOnce) {
-            int k0 = from, k1 = Math.min(k, from + depthAtOnce);
-            packB(transposeB, n, k0, k1, kc, b, bo, ldb);
-            var pb = packed;
-            workers.run(rowBlocks * Gemm.panels(n, columns), (item, worker) -> {
-                int block = item % rowBlocks, j = item / rowBlocks * columns;
-                int i = firstRow(block, rowBlocks, tiles);
-                int height = Math.min(m, firstRow(block + 1, rowBlocks, tiles)) - i, width = Math.min(columns, n - j);
-                var pa = scratch.of(worker, PANELS + Gemm.MC * Gemm.KC + Pack.SLACK);
-                boolean both = k0 == 0 && s != null && bias != null;
-                for (int r = 0; both && r < height; r++) {
-                    int row = (i + r) * ldc + j;
-                    addRows(width, bias, bias0 + j, s, so + row, c, co + row);
-                }
-                int p = k0;
-                do {
-                    int depth = Math.min(kc, k1 - p);
-                    int aAt = transposeA ? ao + p * lda + i : ao + i * lda + p;
-                    Gemm.packA(transposeA, a, aAt, lda, height, depth, pa, PANELS);
-                    boolean more = p > 0 || both, biased = !more && bias != null;
-                    Gemm.multiply(
-                            height,
-                            width,
-                            depth,
-                            pa,
-                            PANELS,
-                            pb,
-                            Scratch.ALIGNED + panels * Gemm.NR * (p - k0) + j * depth,
-                            Gemm.NR * depth,
-                            c,
-                            co + i * ldc + j,
-                            ldc,
-                            more ? c : biased ? bias : s,
-                            biased ? bias0 + j : (more ? co : so) + i * ldc + j,
-                            biased ? 0 : ldc,
-                            pa,
-                            0);
-                    p += kc;
-                } while (p < k1);
-            });
+        columns = Gemm.panels(panels, columnBlocks) * Gemm.NR;
+        for (k0 = 0; k0 < Math.max(k, 1); k0 += depthAtOnce) {
+            k1 = Math.min(k, k0 + depthAtOnce);
+            packed = Scratch.atLeast(Scratch.ALIGNED + panels * Gemm.NR * (k1 - k0) + Pack.SLACK, packed);
+            workers.run(panels * Gemm.panels(k1 - k0, kc), packing);
+            workers.run(rowBlocks * Gemm.panels(n, columns), product);
         }
     }
 
     // All panels of one depth block, then those of the next.
-    private void packB(boolean transposed, int n, int k0, int k1, int kc, float[] b, int bo, int ldb) {
-        int panels = Gemm.panels(n, Gemm.NR);
-        int floats = Scratch.ALIGNED + panels * Gemm.NR * (k1 - k0) + Pack.SLACK;
-        if (packed.length < floats) {
-            packed = new float[floats];
+    private void packPanel(int item, int worker) {
+        int j = item % panels * Gemm.NR, from = k0 + item / panels * kc;
+        int depth = Math.min(kc, k1 - from), width = Math.min(Gemm.NR, n - j);
+        int at = transposeB ? bo + j * ldb + from : bo + from * ldb + j;
+        int to = Scratch.ALIGNED + panels * Gemm.NR * (from - k0) + j * depth;
+        Gemm.packB(transposeB, b, at, ldb, depth, width, packed, to);
+    }
+
+    private void multiplyBlock(int item, int worker) {
+        int block = item % rowBlocks, j = item / rowBlocks * columns;
+        int i = firstRow(block, rowBlocks, tiles);
+        int height = Math.min(m, firstRow(block + 1, rowBlocks, tiles)) - i, width = Math.min(columns, n - j);
+        int at = i * n + j;
+        boolean both = k0 == 0 && residual != null && bias != null;
+        for (int r = 0; both && r < height; r++) {
+            addRows(width, bias, biasAt + j, residual, residualAt + at + r * n, c, co + at + r * n);
         }
-        workers.run(panels * Gemm.panels(k1 - k0, kc), (item, _) -> {
-            int j = item % panels * Gemm.NR, k = k0 + item / panels * kc;
-            int depth = Math.min(kc, k1 - k);
-            int at = transposed ? bo + j * ldb + k : bo + k * ldb + j;
-            Gemm.packB(
-                    transposed,
-                    b,
-                    at,
-                    ldb,
-                    depth,
-                    Math.min(Gemm.NR, n - j),
-                    packed,
-                    Scratch.ALIGNED + panels * Gemm.NR * (k - k0) + j * depth);
-        });
+        var pa = scratch.of(worker, PANELS + Gemm.MC * Gemm.KC + Pack.SLACK);
+        int p = k0;
+        do {
+            int depth = Math.min(kc, k1 - p), stride = Gemm.NR * depth;
+            int aAt = transposeA ? ao + p * lda + i : ao + i * lda + p;
+            Gemm.packA(transposeA, a, aAt, lda, height, depth, pa, PANELS);
+            int bAt = Scratch.ALIGNED + panels * Gemm.NR * (p - k0) + j * depth;
+            if (add || both || p > 0) {
+                Gemm.multiply(height, width, depth, pa, PANELS, packed, bAt, stride, c, co + at, n, true, pa, 0);
+            } else if (bias != null) {
+                multiply(height, width, depth, pa, bAt, at, bias, biasAt + j, 0);
+            } else {
+                multiply(height, width, depth, pa, bAt, at, residual, residualAt + at, n);
+            }
+            p += kc;
+        } while (p < k1);
+    }
+
+    // Starts from s, nullable.
+    private void multiply(int rows, int columns, int depth, float[] pa, int bAt, int at, float[] s, int so, int lds) {
+        int stride = Gemm.NR * depth;
+        Gemm.multiply(rows, columns, depth, pa, PANELS, packed, bAt, stride, c, co + at, n, s, so, lds, pa, 0);
     }
 
     private static void addRows(int n, float[] x, int xo, float[] y, int yo, float[] z, int zo) {
@@ -212,7 +183,7 @@ final class Matmul {
             int j1 = Math.min(n, (item + 1) * block);
             for (int j = item * block; j < j1; j++) {
                 for (int i = 0; i < m; i++) {
-                    float sum = dot(k, xs, xo + i * k, ws, wo + j * k);
+                    float sum = Reductions.dot(xs, xo + i * k, ws, wo + j * k, k);
                     if (bs != null) {
                         sum += bs[bo + j];
                     }
@@ -223,37 +194,5 @@ final class Matmul {
                 }
             }
         });
-    }
-
-    private static float dot(int n, float[] x, int xo, float[] y, int yo) {
-        var s0 = FloatVector.zero(SPECIES);
-        var s1 = FloatVector.zero(SPECIES);
-        var s2 = FloatVector.zero(SPECIES);
-        var s3 = FloatVector.zero(SPECIES);
-        int i = 0;
-        for (; i + 4 * W <= n; i += 4 * W) {
-            s0 = FloatVector.fromArray(SPECIES, x, xo + i)
-                    .mul(FloatVector.fromArray(SPECIES, y, yo + i))
-                    .add(s0);
-            s1 = FloatVector.fromArray(SPECIES, x, xo + i + W)
-                    .mul(FloatVector.fromArray(SPECIES, y, yo + i + W))
-                    .add(s1);
-            s2 = FloatVector.fromArray(SPECIES, x, xo + i + 2 * W)
-                    .mul(FloatVector.fromArray(SPECIES, y, yo + i + 2 * W))
-                    .add(s2);
-            s3 = FloatVector.fromArray(SPECIES, x, xo + i + 3 * W)
-                    .mul(FloatVector.fromArray(SPECIES, y, yo + i + 3 * W))
-                    .add(s3);
-        }
-        for (; i + W <= n; i += W) {
-            s0 = FloatVector.fromArray(SPECIES, x, xo + i)
-                    .mul(FloatVector.fromArray(SPECIES, y, yo + i))
-                    .add(s0);
-        }
-        float sum = VectorMath.sum(s0.add(s1).add(s2.add(s3)));
-        for (; i < n; i++) {
-            sum += x[xo + i] * y[yo + i];
-        }
-        return sum;
     }
 }

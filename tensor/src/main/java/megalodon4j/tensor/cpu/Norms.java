@@ -14,14 +14,19 @@ import megalodon4j.tensor.Workers;
  * has μ = 0 and no offset. Forward, a row is read once from memory and then again from the first-level cache.
  */
 final class Norms {
-    private final Workers workers;
+    private final Blocks forward;
+    private final Blocks backward;
     private final ColumnSums factorSums;
     private final ColumnSums offsetSums;
+    private Tensor dy, x, y, mean, rstd, dx;
+    private float eps;
+    private boolean addX;
     private float[] factor = new float[0]; // (D)
     private float[] offsets = new float[0]; // (D)
 
     Norms(Workers workers) {
-        this.workers = workers;
+        forward = new Blocks(workers, this::forward);
+        backward = new Blocks(workers, this::backward);
         factorSums = new ColumnSums(workers);
         offsetSums = new ColumnSums(workers);
     }
@@ -70,21 +75,26 @@ final class Norms {
 
     /** Without a mean, μ = 0. */
     private void forward(Tensor x, float eps, Tensor y, Tensor mean, Tensor rstd) {
+        this.x = x;
+        this.eps = eps;
+        this.y = y;
+        this.mean = mean;
+        this.rstd = rstd;
+        forward.rows(x.rows());
+    }
+
+    private void forward(int from, int to, int worker) {
         int d = x.columns();
-        float[] xs = data(x), ys = data(y), means = data(mean), rstds = data(rstd);
-        int xo = offset(x), yo = offset(y), mo = offset(mean), ro = offset(rstd);
-        Blocks.rows(workers, x.rows(), (from, to, worker) -> {
-            for (int row = from; row < to; row++) {
-                int at = xo + row * d;
-                float mu = 0;
-                if (means != null) {
-                    mu = means[mo + row] = Reductions.sum(xs, at, d) / d;
-                }
-                float r = (float) (1 / Math.sqrt(Reductions.squares(xs, at, mu, d) / d + eps));
-                rstds[ro + row] = r;
-                normalise(xs, at, mu, r, factor, offsets, ys, yo + row * d, d);
+        for (int row = from; row < to; row++) {
+            int at = offset(x) + row * d;
+            float mu = 0;
+            if (mean != null) {
+                mu = data(mean)[offset(mean) + row] = Reductions.sum(data(x), at, d) / d;
             }
-        });
+            float r = (float) (1 / Math.sqrt(Reductions.squares(data(x), at, mu, d) / d + eps));
+            data(rstd)[offset(rstd) + row] = r;
+            normalise(data(x), at, mu, r, factor, offsets, data(y), offset(y) + row * d, d);
+        }
     }
 
     /**
@@ -102,29 +112,35 @@ final class Norms {
             boolean addX,
             boolean addW,
             boolean addB) {
-        int d = x.columns();
-        float[] dys = data(dy), xs = data(x), means = data(mean), rstds = data(rstd), dxs = data(dx);
-        int dyo = offset(dy), xo = offset(x), mo = offset(mean), ro = offset(rstd), dxo = offset(dx);
+        this.dy = dy;
+        this.x = x;
+        this.mean = mean;
+        this.rstd = rstd;
+        this.dx = dx;
+        this.addX = addX;
         factorSums.start(dw, x.rows());
         offsetSums.start(db, x.rows());
-        Blocks.rows(workers, x.rows(), (from, to, worker) -> {
-            int dwAt = factorSums.open(from), dbAt = offsetSums.open(from);
-            for (int row = from; row < to; row++) {
-                int at = xo + row * d, dyAt = dyo + row * d;
-                float r = rstds[ro + row], mu = means == null ? 0 : means[mo + row];
-                float level = means == null ? 0 : r * dot(dys, dyAt, factor, d) / d;
-                float slope = r * r * r * deviation(dys, dyAt, factor, xs, at, mu, d) / d;
-                inputGrad(dys, dyAt, factor, xs, at, mu, r, level, slope, dxs, dxo + row * d, d, addX);
-                if (factorSums.wanted()) {
-                    factorGrad(dys, dyAt, xs, at, mu, r, factorSums.partial, dwAt, d);
-                }
-                if (offsetSums.wanted()) {
-                    Elementwise.add(1, dys, dyAt, offsetSums.partial, dbAt, d, true);
-                }
-            }
-        });
+        backward.rows(x.rows());
         factorSums.finish(addW);
         offsetSums.finish(addB);
+    }
+
+    private void backward(int from, int to, int worker) {
+        int d = x.columns(), dwAt = factorSums.open(from), dbAt = offsetSums.open(from);
+        float[] dys = data(dy), xs = data(x);
+        for (int row = from; row < to; row++) {
+            int at = offset(x) + row * d, dyAt = offset(dy) + row * d;
+            float r = data(rstd)[offset(rstd) + row], mu = mean == null ? 0 : data(mean)[offset(mean) + row];
+            float level = mean == null ? 0 : r * Reductions.dot(dys, dyAt, factor, 0, d) / d;
+            float slope = r * r * r * deviation(dys, dyAt, factor, xs, at, mu, d) / d;
+            inputGrad(dys, dyAt, factor, xs, at, mu, r, level, slope, data(dx), offset(dx) + row * d, d, addX);
+            if (factorSums.wanted()) {
+                factorGrad(dys, dyAt, xs, at, mu, r, factorSums.partial, dwAt, d);
+            }
+            if (offsetSums.wanted()) {
+                Elementwise.add(1, dys, dyAt, offsetSums.partial, dbAt, d, true);
+            }
+        }
     }
 
     /** y = (x − μ) · r · factor + offset. */
@@ -142,24 +158,6 @@ final class Norms {
         }
     }
 
-    /** Σ dy · factor. */
-    private static float dot(float[] dy, int dyo, float[] factor, int n) {
-        var s0 = FloatVector.zero(SPECIES);
-        var s1 = s0;
-        int i = 0;
-        for (; i <= n - 2 * W; i += 2 * W) {
-            var g0 = FloatVector.fromArray(SPECIES, dy, dyo + i);
-            var g1 = FloatVector.fromArray(SPECIES, dy, dyo + i + W);
-            s0 = s0.add(g0.mul(FloatVector.fromArray(SPECIES, factor, i)));
-            s1 = s1.add(g1.mul(FloatVector.fromArray(SPECIES, factor, i + W)));
-        }
-        float sum = VectorMath.sum(s0.add(s1));
-        for (; i < n; i++) {
-            sum += dy[dyo + i] * factor[i];
-        }
-        return sum;
-    }
-
     /** Σ dy · factor · (x − μ). */
     private static float deviation(float[] dy, int dyo, float[] factor, float[] x, int xo, float mu, int n) {
         var s0 = FloatVector.zero(SPECIES);
@@ -171,7 +169,14 @@ final class Norms {
             s0 = s0.add(g0.mul(FloatVector.fromArray(SPECIES, x, xo + i).sub(mu)));
             s1 = s1.add(g1.mul(FloatVector.fromArray(SPECIES, x, xo + i + W).sub(mu)));
         }
-        float sum = VectorMath.sum(s0.add(s1));
+        s0 = s0.add(s1);
+        if (W > 8) {
+            s0 = s0.add(s0.rearrange(VectorMath.OTHER_HALF));
+        }
+        if (W > 4) {
+            s0 = s0.add(s0.rearrange(VectorMath.OTHER_QUARTER));
+        }
+        float sum = (s0.lane(0) + s0.lane(1)) + (s0.lane(2) + s0.lane(3));
         for (; i < n; i++) {
             sum += dy[dyo + i] * factor[i] * (x[xo + i] - mu);
         }

@@ -17,12 +17,16 @@ final class Reductions {
     // 4 × 16 lanes take 32 summands each: hardly any rounding, and the flush to double costs nothing.
     private static final int RUN = 2048;
 
-    private final Workers workers;
+    private final Blocks runs;
+    private final Blocks rows;
     private final ColumnSums columnSums;
+    private Tensor x;
+    private boolean squared;
     private double[] partial = new double[0];
 
     Reductions(Workers workers) {
-        this.workers = workers;
+        runs = new Blocks(workers, this::addRuns);
+        rows = new Blocks(workers, this::addRows);
         columnSums = new ColumnSums(workers);
     }
 
@@ -35,40 +39,41 @@ final class Reductions {
     }
 
     private double sum(Tensor x, boolean squared) {
-        int n = x.elements(), blocks = Blocks.count(n, Blocks.ELEMENTS);
+        int blocks = Blocks.count(x.elements(), Blocks.ELEMENTS);
         if (partial.length < blocks) {
             partial = new double[blocks];
         }
-        float[] xs = data(x);
-        int xo = offset(x);
-        double[] sums = partial;
-        Blocks.elements(workers, n, (from, to, worker) -> {
-            double sum = 0;
-            for (int i = from; i < to; i += RUN) {
-                int count = Math.min(RUN, to - i);
-                sum += squared ? squares(xs, xo + i, 0, count) : sum(xs, xo + i, count);
-            }
-            sums[from / Blocks.ELEMENTS] = sum;
-        });
+        this.x = x;
+        this.squared = squared;
+        runs.elements(x.elements());
         double total = 0;
         for (int block = 0; block < blocks; block++) {
-            total += sums[block];
+            total += partial[block];
         }
         return total;
     }
 
+    private void addRuns(int from, int to, int worker) {
+        double sum = 0;
+        for (int i = from; i < to; i += RUN) {
+            int at = offset(x) + i, count = Math.min(RUN, to - i);
+            sum += squared ? squares(data(x), at, 0, count) : sum(data(x), at, count);
+        }
+        partial[from / Blocks.ELEMENTS] = sum;
+    }
+
     void sumRows(Tensor dy, Tensor dColumns, boolean add) {
-        int n = dy.columns();
-        float[] dys = data(dy);
-        int dyo = offset(dy);
+        x = dy;
         columnSums.start(dColumns, dy.rows());
-        Blocks.rows(workers, dy.rows(), (from, to, worker) -> {
-            int at = columnSums.open(from);
-            for (int row = from; row < to; row++) {
-                Elementwise.add(1, dys, dyo + row * n, columnSums.partial, at, n, true);
-            }
-        });
+        rows.rows(dy.rows());
         columnSums.finish(add);
+    }
+
+    private void addRows(int from, int to, int worker) {
+        int at = columnSums.open(from), n = x.columns();
+        for (int row = from; row < to; row++) {
+            Elementwise.add(1, data(x), offset(x) + row * n, columnSums.partial, at, n, true);
+        }
     }
 
     /** Σ x. */
@@ -87,7 +92,14 @@ final class Reductions {
         for (; i <= n - W; i += W) {
             s0 = s0.add(FloatVector.fromArray(SPECIES, x, xo + i));
         }
-        float sum = VectorMath.sum(s0.add(s1).add(s2.add(s3)));
+        s0 = s0.add(s1).add(s2.add(s3));
+        if (W > 8) {
+            s0 = s0.add(s0.rearrange(VectorMath.OTHER_HALF));
+        }
+        if (W > 4) {
+            s0 = s0.add(s0.rearrange(VectorMath.OTHER_QUARTER));
+        }
+        float sum = (s0.lane(0) + s0.lane(1)) + (s0.lane(2) + s0.lane(3));
         for (; i < n; i++) {
             sum += x[xo + i];
         }
@@ -115,9 +127,51 @@ final class Reductions {
             var x0 = FloatVector.fromArray(SPECIES, x, xo + i).sub(centre);
             s0 = s0.add(x0.mul(x0));
         }
-        float sum = VectorMath.sum(s0.add(s1).add(s2.add(s3)));
+        s0 = s0.add(s1).add(s2.add(s3));
+        if (W > 8) {
+            s0 = s0.add(s0.rearrange(VectorMath.OTHER_HALF));
+        }
+        if (W > 4) {
+            s0 = s0.add(s0.rearrange(VectorMath.OTHER_QUARTER));
+        }
+        float sum = (s0.lane(0) + s0.lane(1)) + (s0.lane(2) + s0.lane(3));
         for (; i < n; i++) {
             sum += (x[xo + i] - centre) * (x[xo + i] - centre);
+        }
+        return sum;
+    }
+
+    /** Σ x · y. */
+    static float dot(float[] x, int xo, float[] y, int yo, int n) {
+        var s0 = FloatVector.zero(SPECIES);
+        var s1 = s0;
+        var s2 = s0;
+        var s3 = s0;
+        int i = 0;
+        for (; i <= n - 4 * W; i += 4 * W) {
+            var x0 = FloatVector.fromArray(SPECIES, x, xo + i);
+            var x1 = FloatVector.fromArray(SPECIES, x, xo + i + W);
+            var x2 = FloatVector.fromArray(SPECIES, x, xo + i + 2 * W);
+            var x3 = FloatVector.fromArray(SPECIES, x, xo + i + 3 * W);
+            s0 = s0.add(x0.mul(FloatVector.fromArray(SPECIES, y, yo + i)));
+            s1 = s1.add(x1.mul(FloatVector.fromArray(SPECIES, y, yo + i + W)));
+            s2 = s2.add(x2.mul(FloatVector.fromArray(SPECIES, y, yo + i + 2 * W)));
+            s3 = s3.add(x3.mul(FloatVector.fromArray(SPECIES, y, yo + i + 3 * W)));
+        }
+        for (; i <= n - W; i += W) {
+            var x0 = FloatVector.fromArray(SPECIES, x, xo + i);
+            s0 = s0.add(x0.mul(FloatVector.fromArray(SPECIES, y, yo + i)));
+        }
+        s0 = s0.add(s1).add(s2.add(s3));
+        if (W > 8) {
+            s0 = s0.add(s0.rearrange(VectorMath.OTHER_HALF));
+        }
+        if (W > 4) {
+            s0 = s0.add(s0.rearrange(VectorMath.OTHER_QUARTER));
+        }
+        float sum = (s0.lane(0) + s0.lane(1)) + (s0.lane(2) + s0.lane(3));
+        for (; i < n; i++) {
+            sum += x[xo + i] * y[yo + i];
         }
         return sum;
     }

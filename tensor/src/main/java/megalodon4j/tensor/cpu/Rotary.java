@@ -21,35 +21,51 @@ final class Rotary {
     private static final VectorShuffle<Float> NEIGHBOUR = VectorShuffle.fromOp(SPECIES, lane -> lane ^ 1);
     private static final float[] SIGNS = signs();
 
-    private final Workers workers;
+    private final Blocks rotation;
+    private final Blocks forward;
+    private final Blocks backward;
     private final ColumnSums gammaSums;
     private final ColumnSums betaSums;
+    private Tensor x, z, beta, cos, sin, q, k, rstd, dq, dk, dz;
+    private int heads;
+    private boolean adjacent;
+    private boolean inverse;
+    private boolean addZ;
+    private float eps;
     private float[] factor = new float[0]; // (2, Z): (gamma + 1) / √d
 
     Rotary(Workers workers) {
-        this.workers = workers;
+        rotation = new Blocks(workers, this::rotate);
+        forward = new Blocks(workers, this::forward);
+        backward = new Blocks(workers, this::backward);
         gammaSums = new ColumnSums(workers);
         betaSums = new ColumnSums(workers);
     }
 
     void rope(Tensor x, Tensor cos, Tensor sin, int heads, boolean adjacent, boolean inverse) {
+        this.x = x;
+        this.cos = cos;
+        this.sin = sin;
+        this.heads = heads;
+        this.adjacent = adjacent;
+        this.inverse = inverse;
+        rotation.rows(x.rows());
+    }
+
+    private void rotate(int from, int to, int worker) {
         int length = x.shape().size(1), d = x.columns() / heads;
         float sign = inverse ? -1 : 1;
-        float[] xs = data(x), cs = data(cos), ss = data(sin);
-        int xo = offset(x), co = offset(cos), so = offset(sin);
-        Blocks.rows(workers, x.rows(), (from, to, worker) -> {
-            for (int row = from; row < to; row++) {
-                int angles = row % length * (d / 2);
-                for (int head = 0; head < heads; head++) {
-                    int at = xo + (row * heads + head) * d;
-                    if (adjacent) {
-                        rotateAdjacent(xs, at, cs, co + angles, ss, so + angles, sign, d);
-                    } else {
-                        rotateHalves(xs, at, cs, co + angles, ss, so + angles, sign, d / 2);
-                    }
+        for (int row = from; row < to; row++) {
+            int angles = row % length * (d / 2), co = offset(cos) + angles, so = offset(sin) + angles;
+            for (int head = 0; head < heads; head++) {
+                int at = offset(x) + (row * heads + head) * d;
+                if (adjacent) {
+                    rotateAdjacent(data(x), at, data(cos), co, data(sin), so, sign, d);
+                } else {
+                    rotateHalves(data(x), at, data(cos), co, data(sin), so, sign, d / 2);
                 }
             }
-        });
+        }
     }
 
     void queryKey(
@@ -63,30 +79,34 @@ final class Rotary {
             Tensor q,
             Tensor k,
             Tensor rstd) {
+        factor = Scratch.affine(gamma, 2 * z.columns(), 1, rootOf(z.columns() / heads), 0, factor);
+        this.z = z;
+        this.beta = beta;
+        this.cos = cos;
+        this.sin = sin;
+        this.heads = heads;
+        this.eps = eps;
+        this.q = q;
+        this.k = k;
+        this.rstd = rstd;
+        forward.rows(z.rows());
+    }
+
+    private void forward(int from, int to, int worker) {
         int length = z.shape().size(1), width = z.columns(), d = width / heads, half = d / 2;
-        factor = Scratch.affine(gamma, 2 * width, 1, rootOf(d), 0, factor);
-        float[] zs = data(z),
-                betas = data(beta),
-                cs = data(cos),
-                ss = data(sin),
-                qs = data(q),
-                ks = data(k),
-                rs = data(rstd);
-        int zo = offset(z), bo = offset(beta), co = offset(cos), so = offset(sin);
-        int qo = offset(q), ko = offset(k), ro = offset(rstd);
-        Blocks.rows(workers, z.rows(), (from, to, worker) -> {
-            for (int row = from; row < to; row++) {
-                int cosAt = co + row % length * half, sinAt = so + row % length * half;
-                for (int head = 0; head < heads; head++) {
-                    int in = head * d, at = row * width + in;
-                    float r = (float) (1 / Math.sqrt(Reductions.squares(zs, zo + at, 0, d) / d + eps));
-                    rs[ro + row * heads + head] = r;
-                    turn(zs, zo + at, r, factor, in, betas, bo + in, cs, cosAt, ss, sinAt, qs, qo + at, half);
-                    in += width;
-                    turn(zs, zo + at, r, factor, in, betas, bo + in, cs, cosAt, ss, sinAt, ks, ko + at, half);
-                }
+        float[] zs = data(z), bs = data(beta), cs = data(cos), ss = data(sin);
+        for (int row = from; row < to; row++) {
+            int co = offset(cos) + row % length * half, so = offset(sin) + row % length * half;
+            for (int head = 0; head < heads; head++) {
+                int in = head * d, at = row * width + in, zo = offset(z) + at, bo = offset(beta) + in;
+                float r = (float) (1 / Math.sqrt(Reductions.squares(zs, zo, 0, d) / d + eps));
+                data(rstd)[offset(rstd) + row * heads + head] = r;
+                turn(zs, zo, r, factor, in, bs, bo, cs, co, ss, so, data(q), offset(q) + at, half);
+                in += width;
+                bo += width;
+                turn(zs, zo, r, factor, in, bs, bo, cs, co, ss, so, data(k), offset(k) + at, half);
             }
-        });
+        }
     }
 
     /**
@@ -108,32 +128,39 @@ final class Rotary {
             boolean addZ,
             boolean addGamma,
             boolean addBeta) {
-        int width = z.columns(), d = width / heads;
-        float scale = rootOf(d);
-        factor = Scratch.affine(gamma, 2 * width, 1, scale, 0, factor);
+        factor = Scratch.affine(gamma, 2 * z.columns(), 1, rootOf(z.columns() / heads), 0, factor);
         rope(dq, cos, sin, heads, false, true);
         rope(dk, cos, sin, heads, false, true);
-        float[] dqs = data(dq), dks = data(dk), zs = data(z), rs = data(rstd), dzs = data(dz);
-        int dqo = offset(dq), dko = offset(dk), zo = offset(z), ro = offset(rstd), dzo = offset(dz);
+        this.dq = dq;
+        this.dk = dk;
+        this.z = z;
+        this.rstd = rstd;
+        this.dz = dz;
+        this.addZ = addZ;
         gammaSums.start(dgamma, z.rows());
         betaSums.start(dbeta, z.rows());
-        Blocks.rows(workers, z.rows(), (from, to, worker) -> {
-            int gammaAt = gammaSums.open(from), betaAt = betaSums.open(from);
-            for (int row = from; row < to; row++) {
-                for (int head = 0; head < heads; head++) {
-                    int in = head * d, at = row * width + in, zAt = zo + at, qAt = dqo + at, kAt = dko + at;
-                    float r = rs[ro + row * heads + head];
-                    float slope = r * r * r * dot(dqs, qAt, dks, kAt, factor, in, width, zs, zAt, d) / d;
-                    inputGrad(dqs, qAt, dks, kAt, factor, in, width, zs, zAt, r, slope, dzs, dzo + at, d, addZ);
-                    addProducts(dqs, qAt, zs, zAt, r * scale, gammaSums.partial, gammaAt + in, d);
-                    addProducts(dks, kAt, zs, zAt, r * scale, gammaSums.partial, gammaAt + width + in, d);
-                }
-                Elementwise.add(1, dqs, dqo + row * width, betaSums.partial, betaAt, width, true);
-                Elementwise.add(1, dks, dko + row * width, betaSums.partial, betaAt + width, width, true);
-            }
-        });
+        backward.rows(z.rows());
         gammaSums.finish(addGamma);
         betaSums.finish(addBeta);
+    }
+
+    private void backward(int from, int to, int worker) {
+        int width = z.columns(), d = width / heads, gammaAt = gammaSums.open(from), betaAt = betaSums.open(from);
+        float scale = rootOf(d);
+        float[] dqs = data(dq), dks = data(dk), zs = data(z), dzs = data(dz);
+        for (int row = from; row < to; row++) {
+            for (int head = 0; head < heads; head++) {
+                int in = head * d, at = row * width + in, dzo = offset(dz) + at;
+                int zo = offset(z) + at, dqo = offset(dq) + at, dko = offset(dk) + at;
+                float r = data(rstd)[offset(rstd) + row * heads + head];
+                float slope = r * r * r * dot(dqs, dqo, dks, dko, factor, in, width, zs, zo, d) / d;
+                inputGrad(dqs, dqo, dks, dko, factor, in, width, zs, zo, r, slope, dzs, dzo, d, addZ);
+                addProducts(dqs, dqo, zs, zo, r * scale, gammaSums.partial, gammaAt + in, d);
+                addProducts(dks, dko, zs, zo, r * scale, gammaSums.partial, gammaAt + width + in, d);
+            }
+            Elementwise.add(1, dqs, offset(dq) + row * width, betaSums.partial, betaAt, width, true);
+            Elementwise.add(1, dks, offset(dk) + row * width, betaSums.partial, betaAt + width, width, true);
+        }
     }
 
     private static float rootOf(int d) {

@@ -21,8 +21,7 @@ import jdk.incubator.vector.VectorOperators;
 final class Softmax {
     private static final FloatVector IOTA = FloatVector.zero(SPECIES).addIndex(1);
 
-    // Below e^−50 a probability is none. It is nothing beside 1, and the gradients of a key that nobody sees would be subnormal: on their way back
-    // they made matrix products ten times as slow.
+    // Below e^−50 a probability counts as none, for the reason that VectorMath.NEGLIGIBLE gives.
     private static final float NEGLIGIBLE = -50;
 
     private Softmax() {}
@@ -186,29 +185,8 @@ final class Softmax {
     /** out[i] = x[i] · y[i] for rows i of a width, {@code stride} apart. */
     static void rowDots(int rows, int width, float[] x, int xo, float[] y, int yo, int stride, float[] out, int to) {
         for (int i = 0; i < rows; i++, xo += stride, yo += stride) {
-            out[to + i] = dot(width, x, xo, y, yo);
+            out[to + i] = Reductions.dot(x, xo, y, yo, width);
         }
-    }
-
-    private static float dot(int n, float[] x, int xo, float[] y, int yo) {
-        var sum = FloatVector.zero(SPECIES);
-        int i = 0;
-        for (; i + W <= n; i += W) {
-            sum = FloatVector.fromArray(SPECIES, x, xo + i)
-                    .mul(FloatVector.fromArray(SPECIES, y, yo + i))
-                    .add(sum);
-        }
-        if (W > 8) {
-            sum = sum.add(sum.rearrange(VectorMath.OTHER_HALF));
-        }
-        if (W > 4) {
-            sum = sum.add(sum.rearrange(VectorMath.OTHER_QUARTER));
-        }
-        float total = (sum.lane(0) + sum.lane(1)) + (sum.lane(2) + sum.lane(3));
-        for (; i < n; i++) {
-            total += x[xo + i] * y[yo + i];
-        }
-        return total;
     }
 
     /** to (+)= from. */

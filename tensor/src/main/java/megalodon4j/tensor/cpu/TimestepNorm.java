@@ -37,9 +37,14 @@ final class TimestepNorm {
     private static final int GROUPS = 16;
     private static final int STEPS = 1024;
 
-    private final Workers workers;
+    private final Blocks meansOfTokens, scans, normalisation;
+    private final Blocks sumsOfTokens, scanGrads, inputGrads;
     private final ColumnSums factorSums;
     private final ColumnSums offsetSums;
+    private Tensor dy, x, mask, state, y, mean, rstd, dx;
+    private int groups;
+    private float eps;
+    private boolean addX;
     private float[] factor = new float[0]; // (D): w + 1
     private float[] offsets = new float[0]; // (D): b
     private float[] sums = new float[0]; // (B, L, G): S_t, then dg_t / (D/G)
@@ -47,7 +52,12 @@ final class TimestepNorm {
     private float[] groupMeans = new float[0]; // (B, L, G): g_t
 
     TimestepNorm(Workers workers) {
-        this.workers = workers;
+        meansOfTokens = new Blocks(workers, this::means);
+        scans = new Blocks(workers, this::scan);
+        normalisation = new Blocks(workers, this::normalise);
+        sumsOfTokens = new Blocks(workers, this::sums);
+        scanGrads = new Blocks(workers, this::scanGrad);
+        inputGrads = new Blocks(workers, this::inputGrad);
         factorSums = new ColumnSums(workers);
         offsetSums = new ColumnSums(workers);
     }
@@ -66,35 +76,49 @@ final class TimestepNorm {
         int batch = x.shape().size(0), length = x.shape().size(1), d = x.columns(), width = 1 + 2 * groups;
         factor = Scratch.affine(w, d, 1, 1, 1, factor);
         offsets = Scratch.affine(b, d, 0, 1, 0, offsets);
-        float[] xs = data(x),
-                ys = data(y),
-                means = data(mean),
-                rstds = data(rstd),
-                masks = data(mask),
-                states = data(state);
-        int xo = offset(x), yo = offset(y), mo = offset(mean), ro = offset(rstd), ko = offset(mask), so = offset(state);
-        Blocks.rows(workers, batch * length, (from, to, worker) -> {
-            for (int row = from; row < to; row++) {
-                means(xs, xo + row * d, means, mo + row * groups, groups, d / groups);
-            }
-        });
-        Blocks.run(workers, batch * groups, Math.max(GROUPS, STEPS / Math.max(1, length)), (from, to, worker) -> {
-            for (int i = from; i < to; i++) {
-                int sequence = i / groups, group = i % groups, at = sequence * length * groups + group;
-                int stateAt = so + sequence * 2 * width, maskAt = ko + sequence * length;
-                scan(masks, maskAt, means, mo + at, rstds, ro + at, length, eps, states, stateAt, group, groups);
-            }
-        });
+        this.x = x;
+        this.mask = mask;
+        this.groups = groups;
+        this.eps = eps;
+        this.state = state;
+        this.y = y;
+        this.mean = mean;
+        this.rstd = rstd;
+        meansOfTokens.rows(batch * length);
+        scans.blocks(batch * groups, Math.max(GROUPS, STEPS / Math.max(1, length)));
         for (int sequence = 0; state != null && sequence < batch; sequence++) {
-            int at = so + sequence * 2 * width;
-            store(load(states, at, width) + valid(masks, ko + sequence * length, length), states, at, width);
+            int at = offset(state) + sequence * 2 * width;
+            double count = load(data(state), at, width);
+            store(count + valid(data(mask), offset(mask) + sequence * length, length), data(state), at, width);
         }
-        Blocks.rows(workers, batch * length, (from, to, worker) -> {
-            for (int row = from; row < to; row++) {
-                int at = row * d, g = row * groups;
-                normalise(xs, xo + at, means, mo + g, rstds, ro + g, factor, offsets, ys, yo + at, groups, d / groups);
-            }
-        });
+        normalisation.rows(batch * length);
+    }
+
+    private void means(int from, int to, int worker) {
+        int d = x.columns();
+        for (int row = from; row < to; row++) {
+            means(data(x), offset(x) + row * d, data(mean), offset(mean) + row * groups, groups, d / groups);
+        }
+    }
+
+    private void scan(int from, int to, int worker) {
+        int length = x.shape().size(1);
+        for (int i = from; i < to; i++) {
+            int sequence = i / groups, group = i % groups, at = sequence * length * groups + group;
+            int stateAt = offset(state) + sequence * 2 * (1 + 2 * groups), maskAt = offset(mask) + sequence * length;
+            int mo = offset(mean) + at, ro = offset(rstd) + at;
+            float[] masks = data(mask), states = data(state);
+            scan(masks, maskAt, data(mean), mo, data(rstd), ro, length, eps, states, stateAt, group, groups);
+        }
+    }
+
+    private void normalise(int from, int to, int worker) {
+        int d = x.columns();
+        for (int row = from; row < to; row++) {
+            int xo = offset(x) + row * d, yo = offset(y) + row * d;
+            int mo = offset(mean) + row * groups, ro = offset(rstd) + row * groups;
+            normalise(data(x), xo, data(mean), mo, data(rstd), ro, factor, offsets, data(y), yo, groups, d / groups);
+        }
     }
 
     void backward(
@@ -112,50 +136,61 @@ final class TimestepNorm {
             boolean addX,
             boolean addW,
             boolean addB) {
-        int batch = x.shape().size(0), length = x.shape().size(1), rows = batch * length;
-        int d = x.columns(), size = d / groups;
-        factor = Scratch.affine(w, d, 1, 1, 1, factor);
+        int rows = x.rows();
+        factor = Scratch.affine(w, x.columns(), 1, 1, 1, factor);
         sums = Scratch.atLeast(rows * groups, sums);
         deviations = Scratch.atLeast(rows * groups, deviations);
         groupMeans = Scratch.atLeast(rows * groups, groupMeans);
-        float[] dys = data(dy),
-                xs = data(x),
-                means = data(mean),
-                rstds = data(rstd),
-                masks = data(mask),
-                dxs = data(dx);
-        int dyo = offset(dy), xo = offset(x), mo = offset(mean), ro = offset(rstd), ko = offset(mask), dxo = offset(dx);
+        this.dy = dy;
+        this.x = x;
+        this.mask = mask;
+        this.groups = groups;
+        this.eps = eps;
+        this.mean = mean;
+        this.rstd = rstd;
+        this.dx = dx;
+        this.addX = addX;
         factorSums.start(dw, rows);
         offsetSums.start(db, rows);
-        Blocks.rows(workers, rows, (from, to, worker) -> {
-            int dwAt = factorSums.open(from), dbAt = offsetSums.open(from);
-            for (int row = from; row < to; row++) {
-                int at = row * d, g = row * groups;
-                means(xs, xo + at, groupMeans, g, groups, size);
-                groupSums(dys, dyo + at, factor, xs, xo + at, means, mo + g, sums, deviations, g, groups, size);
-                if (factorSums.wanted()) {
-                    float[] partial = factorSums.partial;
-                    factorGrad(dys, dyo + at, xs, xo + at, means, mo + g, rstds, ro + g, partial, dwAt, groups, size);
-                }
-                if (offsetSums.wanted()) {
-                    Elementwise.add(1, dys, dyo + at, offsetSums.partial, dbAt, d, true);
-                }
-            }
-        });
+        sumsOfTokens.rows(rows);
         factorSums.finish(addW);
         offsetSums.finish(addB);
-        Blocks.run(workers, batch * groups, GROUPS, (from, to, worker) -> {
-            for (int i = from; i < to; i++) {
-                int sequence = i / groups, at = sequence * length * groups + i % groups;
-                scanGrad(masks, ko + sequence * length, means, mo + at, rstds, ro + at, at, length, eps, groups, size);
+        scanGrads.blocks(x.shape().size(0) * groups, GROUPS);
+        inputGrads.rows(rows);
+    }
+
+    private void sums(int from, int to, int worker) {
+        int d = x.columns(), size = d / groups, dwAt = factorSums.open(from), dbAt = offsetSums.open(from);
+        float[] dys = data(dy), xs = data(x), means = data(mean), rstds = data(rstd);
+        for (int row = from; row < to; row++) {
+            int g = row * groups, dyo = offset(dy) + row * d, xo = offset(x) + row * d;
+            int mo = offset(mean) + g, ro = offset(rstd) + g;
+            means(xs, xo, groupMeans, g, groups, size);
+            groupSums(dys, dyo, factor, xs, xo, means, mo, sums, deviations, g, groups, size);
+            if (factorSums.wanted()) {
+                factorGrad(dys, dyo, xs, xo, means, mo, rstds, ro, factorSums.partial, dwAt, groups, size);
             }
-        });
-        Blocks.rows(workers, rows, (from, to, worker) -> {
-            for (int row = from; row < to; row++) {
-                int at = row * d, g = row * groups;
-                inputGrad(dys, dyo + at, factor, rstds, ro + g, sums, g, dxs, dxo + at, groups, size, addX);
+            if (offsetSums.wanted()) {
+                Elementwise.add(1, dys, dyo, offsetSums.partial, dbAt, d, true);
             }
-        });
+        }
+    }
+
+    private void scanGrad(int from, int to, int worker) {
+        int length = x.shape().size(1), size = x.columns() / groups;
+        for (int i = from; i < to; i++) {
+            int sequence = i / groups, at = sequence * length * groups + i % groups;
+            int maskAt = offset(mask) + sequence * length, mo = offset(mean) + at, ro = offset(rstd) + at;
+            scanGrad(data(mask), maskAt, data(mean), mo, data(rstd), ro, at, length, eps, groups, size);
+        }
+    }
+
+    private void inputGrad(int from, int to, int worker) {
+        int d = x.columns();
+        for (int row = from; row < to; row++) {
+            int g = row * groups, dyo = offset(dy) + row * d, dxo = offset(dx) + row * d, ro = offset(rstd) + g;
+            inputGrad(data(dy), dyo, factor, data(rstd), ro, sums, g, data(dx), dxo, groups, d / groups, addX);
+        }
     }
 
     // A number of a state is the sum of two floats.
@@ -258,7 +293,7 @@ final class TimestepNorm {
             for (; i <= size - S; i += S) {
                 s = s.add(FloatVector.fromArray(SHORT, x, xo + i));
             }
-            float sum = VectorMath.sum(s);
+            float sum = (s.lane(0) + s.lane(1)) + (s.lane(2) + s.lane(3));
             for (; i < size; i++) {
                 sum += x[xo + i];
             }
@@ -321,7 +356,8 @@ final class TimestepNorm {
                 s = s.add(g);
                 v = v.add(g.mul(FloatVector.fromArray(SHORT, x, xo + at).sub(mu)));
             }
-            float sum = VectorMath.sum(s), deviation = VectorMath.sum(v);
+            float sum = (s.lane(0) + s.lane(1)) + (s.lane(2) + s.lane(3));
+            float deviation = (v.lane(0) + v.lane(1)) + (v.lane(2) + v.lane(3));
             for (; at < end; at++) {
                 float g = dy[dyo + at] * factor[at];
                 sum += g;

@@ -4,6 +4,7 @@ import static megalodon4j.tensor.cpu.CpuStorage.data;
 import static megalodon4j.tensor.cpu.CpuStorage.offset;
 import static megalodon4j.tensor.cpu.Lanes.SPECIES;
 import static megalodon4j.tensor.cpu.Lanes.W;
+import static megalodon4j.tensor.cpu.VectorMath.NEGLIGIBLE;
 
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
@@ -20,9 +21,6 @@ final class Tokens {
     // Exponentials that are summed in float; large vocabularies add such sums in double.
     private static final int RUN = 2048;
 
-    // Gradients below are left out.
-    private static final float NEGLIGIBLE = 1e-30f;
-
     private final Workers workers;
     private final float[][] scratch; // (workers, RUN): exponentials where no gradient is asked for
 
@@ -35,11 +33,12 @@ final class Tokens {
         int d = table.columns();
         float[] rows = data(table), ys = data(y);
         int to = offset(table), yo = offset(y);
-        Blocks.rows(workers, ids.length, (from, end, worker) -> {
+        new Blocks(workers, (from, end, worker) -> {
             for (int row = from; row < end; row++) {
                 Elementwise.add(scale, rows, to + ids[row] * d, ys, yo + row * d, d, false);
             }
-        });
+                })
+                .rows(ids.length);
     }
 
     void embeddingGrad(Tensor dy, int[] ids, int paddingId, float scale, Tensor dtable, boolean add) {
@@ -47,29 +46,31 @@ final class Tokens {
         float[] dys = data(dy), rows = data(dtable);
         int dyo = offset(dy), to = offset(dtable);
         if (!add) {
-            Blocks.elements(workers, vocabulary * d, (from, end, worker) -> Arrays.fill(rows, to + from, to + end, 0));
+            new Blocks(workers, (from, end, worker) -> Arrays.fill(rows, to + from, to + end, 0)).elements(vocabulary * d);
         }
         // Rows of the table meet the same token many times: split over columns, each adds its tokens in their order.
-        Blocks.run(workers, d, STRIP, (from, end, worker) -> {
+        new Blocks(workers, (from, end, worker) -> {
             for (int row = 0; row < ids.length; row++) {
                 if (ids[row] != paddingId) {
                     int at = to + ids[row] * d + from;
                     Elementwise.add(scale, dys, dyo + row * d + from, rows, at, end - from, true);
                 }
             }
-        });
+                })
+                .blocks(d, STRIP);
     }
 
     void crossEntropy(Tensor logits, int[] labels, float scale, Tensor losses, Tensor dlogits) {
         int v = logits.columns();
         float[] xs = data(logits), ls = data(losses), ds = data(dlogits);
         int xo = offset(logits), lo = offset(losses), dlo = offset(dlogits);
-        Blocks.rows(workers, labels.length, (from, to, worker) -> {
+        new Blocks(workers, (from, to, worker) -> {
             for (int row = from; row < to; row++) {
                 int at = row * v;
                 ls[lo + row] = crossEntropy(xs, xo + at, labels[row], scale, ds, dlo + at, scratch[worker], v);
             }
-        });
+                })
+                .rows(labels.length);
     }
 
     /** The loss of a row; with {@code d}, d = (softmax(x) − onehot(label)) · scale. */
@@ -97,8 +98,7 @@ final class Tokens {
         return (float) (Math.log(sum) + max - target);
     }
 
-    // d · factor; what is negligible becomes 0. A byte that never occurs gets ever smaller probabilities, and products of theirs would soon be
-    // subnormal, which makes a matrix product ten times as slow.
+    /** d · factor, what is {@link VectorMath#NEGLIGIBLE} left out. */
     private static void scale(float factor, float[] d, int at, int n) {
         int i = 0;
         for (; i <= n - W; i += W) {
@@ -106,8 +106,7 @@ final class Tokens {
             x.blend(0, x.compare(VectorOperators.LT, NEGLIGIBLE)).intoArray(d, at + i);
         }
         for (; i < n; i++) {
-            float x = d[at + i] * factor;
-            d[at + i] = x < NEGLIGIBLE ? 0 : x;
+            d[at + i] = VectorMath.flush(d[at + i] * factor);
         }
     }
 

@@ -14,15 +14,14 @@ import jdk.incubator.vector.VectorShuffle;
  * compiled code: a result would depend on the moment at which the compiler gets to a kernel, and no two runs would be the same.
  *
  * <p>C2 always inlines the Vector API, but stops inlining anything else once a compilation has grown to 18,000 nodes; a vector that is then
- * passed to a method of ours is boxed. Two exponentials are too many already. Kernels that only wait for memory therefore write out
- * multiplication and addition rather than call {@link Lanes#fma}, take their exponentials from arrays, and where a loop sums many short rows
- * write {@link #sum} out too.
+ * passed to a method of ours, or returned by one, becomes an object. Kernels therefore write out multiplication and addition rather than call
+ * {@link Lanes#fma}, write out the sum across lanes, and take their exponentials from arrays or write them out too.
  */
 final class VectorMath {
-    /** For {@link #sum} written out. */
+    /** v + v.rearrange(OTHER_HALF) has the sums of both halves of 16 lanes in each; the first step of a sum. */
     static final VectorShuffle<Float> OTHER_HALF = VectorShuffle.fromOp(SPECIES, lane -> lane ^ 8 % W);
 
-    /** For {@link #sum} written out. */
+    /** Likewise the sums of both halves of 8 lanes; then (v[0] + v[1]) + (v[2] + v[3]) is that of all. */
     static final VectorShuffle<Float> OTHER_QUARTER = VectorShuffle.fromOp(SPECIES, lane -> lane ^ 4 % W);
 
     // Beyond these, 2ⁿ is 0 and ∞ in the representation below: n = −127 and n = 128.
@@ -42,44 +41,41 @@ final class VectorMath {
     static final float P5 = 0.0083733154f;
     static final float P6 = 0.0013887505f;
 
+    /**
+     * Products below become 0. What a shut gate lets through, and what comes back from a byte that never occurs, would soon be subnormal, and a
+     * matrix product with subnormal numbers takes ten times as long. Nothing of that size can matter beside numbers that do.
+     */
+    static final float NEGLIGIBLE = 1e-30f;
+
     private VectorMath() {}
 
+    /** 0 for what is {@link #NEGLIGIBLE}. */
+    static float flush(float x) {
+        return Math.abs(x) < NEGLIGIBLE ? 0 : x;
+    }
+
+
     /**
-     * eˣ to one unit in the last place; 0 below −87.7, ∞ above 88.4. The same bits with and without FMA.
+     * out = eˣ of x · scale + shift, to one unit in the last place; 0 below −87.7, ∞ above 88.4. The same bits with and without FMA.
      *
      * <p>With n the integer nearest to x / ln 2 and r = x − n ln 2, it is 2ⁿ eʳ, and eʳ a minimax polynomial on |r| ≤ ½ ln 2.
      */
-    static FloatVector exp(FloatVector x) {
-        x = x.blend(LOWEST, x.compare(VectorOperators.LT, LOWEST));
-        x = x.blend(HIGHEST, x.compare(VectorOperators.GT, HIGHEST));
-        var shifted = x.mul(LOG2_E).add(ROUND);
-        var n = shifted.sub(ROUND);
-        var r = x.sub(n.mul(LN2_HIGH)).sub(n.mul(LN2_LOW));
-        var p = r.mul(P6).add(P5).mul(r).add(P4).mul(r).add(P3).mul(r).add(P2);
-        p = p.mul(r).add(1).mul(r).add(1);
-        return p.mul(
-                shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).reinterpretAsFloats());
-    }
-
-    /** out = e^(scale · x + shift). */
     static void exp(float scale, float[] x, int xo, float shift, float[] out, int oo, int n) {
         int i = 0;
         for (; i <= n - W; i += W) {
-            exp(FloatVector.fromArray(SPECIES, x, xo + i).mul(scale).add(shift)).intoArray(out, oo + i);
+            var v = FloatVector.fromArray(SPECIES, x, xo + i).mul(scale).add(shift);
+            v = v.blend(LOWEST, v.compare(VectorOperators.LT, LOWEST));
+            v = v.blend(HIGHEST, v.compare(VectorOperators.GT, HIGHEST));
+            var shifted = v.mul(LOG2_E).add(ROUND);
+            var whole = shifted.sub(ROUND);
+            var r = v.sub(whole.mul(LN2_HIGH)).sub(whole.mul(LN2_LOW));
+            var p = r.mul(P6).add(P5).mul(r).add(P4).mul(r).add(P3).mul(r).add(P2);
+            p = p.mul(r).add(1).mul(r).add(1);
+            var power = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
+            p.mul(power.reinterpretAsFloats()).intoArray(out, oo + i);
         }
         for (; i < n; i++) {
             out[oo + i] = (float) Math.exp(x[xo + i] * scale + shift);
         }
-    }
-
-    /** The sum of the lanes of a vector of {@link Lanes#SPECIES}, or of four lanes. */
-    static float sum(FloatVector v) {
-        if (v.length() > 8) {
-            v = v.add(v.rearrange(OTHER_HALF));
-        }
-        if (v.length() > 4) {
-            v = v.add(v.rearrange(OTHER_QUARTER));
-        }
-        return (v.lane(0) + v.lane(1)) + (v.lane(2) + v.lane(3));
     }
 }

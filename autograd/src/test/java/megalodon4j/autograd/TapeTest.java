@@ -1,0 +1,51 @@
+package megalodon4j.autograd;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.Philox;
+import megalodon4j.tensor.Shape;
+import org.junit.jupiter.api.Test;
+
+/** The tape as an owner of memory. */
+class TapeTest {
+    private static final int[] IDS = {3, 1, 4, 1, 5, 2};
+    private static final int[] LABELS = {1, 4, 1, 5, 2, 0};
+
+    /** What an earlier pass has left, of whatever shapes, is not seen by a later one. */
+    @Test
+    void aClearedTapeIsANewOne() {
+        try (var backend = Backend.cpu(1)) {
+            var random = new Philox(7, 0);
+            var parameters = new Parameters(backend);
+            var table = parameters.add("table", Shape.of(6, 8), Initial.normal(random, 1));
+            var w = parameters.add("w", Shape.of(6, 8), Initial.normal(random, 1));
+            float[] one, two;
+            try (var tape = Tape.training(backend)) {
+                one = gradient(tape, table, w, 1);
+            }
+            try (var tape = Tape.training(backend)) {
+                two = gradient(tape, table, w, 2);
+            }
+            try (var tape = Tape.training(backend)) {
+                for (int depth = 1; depth <= 4; depth++) {
+                    parameters.zeroGrad();
+                    assertArrayEquals(depth % 2 == 1 ? one : two, gradient(tape, table, w, 2 - depth % 2));
+                    tape.clear();
+                    assertEquals(0, backend.outstanding());
+                }
+            }
+        }
+    }
+
+    private static float[] gradient(Tape tape, Parameter table, Parameter w, int depth) {
+        table.grad().makeBlank();
+        var x = Ops.embedding(tape, IDS, 2, table, 1, -1);
+        for (int i = 0; i < depth; i++) {
+            x = Ops.addScaled(x, 0.5f, Ops.silu(x, x));
+        }
+        tape.backward(Ops.crossEntropy(Ops.linear(x, w, null, null), LABELS, 1));
+        return table.grad().toArray();
+    }
+}
