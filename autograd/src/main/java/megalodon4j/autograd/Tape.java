@@ -24,7 +24,8 @@ public final class Tape implements AutoCloseable {
     private Scope scope; // null while nothing has been computed
     private final boolean recording;
     private Dropout dropout; // whose numbers are drawn, at a rate and a site of no meaning; null: nothing is dropped
-    private final ArrayList<Variable> variables = new ArrayList<>(); // the first ones recorded, the rest to be used again
+    private final ArrayList<Variable> variables =
+            new ArrayList<>(); // the first ones recorded, the rest to be used again
     private int recorded;
     private Tensor kept;
 

@@ -84,7 +84,8 @@ public final class Shape {
         int last = sizes.length - 1;
         return columns == columns()
                 && (leading == this
-                        || leading.sizes.length == sizes.length && Arrays.equals(sizes, 0, last, leading.sizes, 0, last));
+                        || leading.sizes.length == sizes.length
+                                && Arrays.equals(sizes, 0, last, leading.sizes, 0, last));
     }
 
     @Override

@@ -26,7 +26,9 @@ public @interface Seeds {
         @Override
         protected Stream<? extends Arguments> provideArguments(
                 ParameterDeclarations parameters, ExtensionContext context, Seeds seeds) {
-            return IntStream.range(0, Math.min(seeds.value(), Integer.getInteger("megalodon.test.seeds", seeds.value()))).mapToObj(Arguments::of);
+            return IntStream.range(
+                            0, Math.min(seeds.value(), Integer.getInteger("megalodon.test.seeds", seeds.value())))
+                    .mapToObj(Arguments::of);
         }
     }
 }

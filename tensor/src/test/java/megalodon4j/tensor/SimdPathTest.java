@@ -45,7 +45,9 @@ class SimdPathTest {
     private static boolean chipHas(String flag) throws IOException {
         return System.getProperty("os.arch").equals("amd64")
                 && Files.isReadable(CPUINFO)
-                && Pattern.compile("\\b" + flag + "\\b").matcher(Files.readString(CPUINFO)).find();
+                && Pattern.compile("\\b" + flag + "\\b")
+                        .matcher(Files.readString(CPUINFO))
+                        .find();
     }
 
     @Test

@@ -97,7 +97,10 @@ final class Activations {
         int i = 0;
         for (; i <= n - W; i += W) {
             var s = one.div(FloatVector.fromArray(SPECIES, e, i).add(1));
-            var slope = FloatVector.fromArray(SPECIES, a, ao + i).mul(s).mul(one.sub(s)).add(s);
+            var slope = FloatVector.fromArray(SPECIES, a, ao + i)
+                    .mul(s)
+                    .mul(one.sub(s))
+                    .add(s);
             var g = FloatVector.fromArray(SPECIES, dy, dyo + i).mul(slope);
             g = g.blend(0, g.abs().compare(VectorOperators.LT, NEGLIGIBLE));
             (addA ? g.add(FloatVector.fromArray(SPECIES, da, dao + i)) : g).intoArray(da, dao + i);

@@ -24,13 +24,14 @@ final class Dropouts {
         float[] xs = data(x), ys = data(y);
         int xo = offset(x), yo = offset(y);
         new Blocks(workers, (from, to, worker) -> {
-            var factors = scratch.of(worker, columns);
-            for (int row = from; row < to; row++) {
-                int at = row * columns;
-                factors(dropout, row / length, row % length, 0, columns, factors, 0, worker);
-                Elementwise.multiply(xs, xo + at, factors, 0, ys, yo + at, columns, false);
-            }
-        }).rows(x.rows());
+                    var factors = scratch.of(worker, columns);
+                    for (int row = from; row < to; row++) {
+                        int at = row * columns;
+                        factors(dropout, row / length, row % length, 0, columns, factors, 0, worker);
+                        Elementwise.multiply(xs, xo + at, factors, 0, ys, yo + at, columns, false);
+                    }
+                })
+                .rows(x.rows());
     }
 
     /** The factors of columns [from, from + count) of a row of the batch's sequence {@code b}. */

@@ -29,7 +29,8 @@ final class Matmul {
     private final Workers.Task product = this::multiplyBlock;
     private float[] packed = new float[0];
 
-    // The product at work: C = op(A)·op(B) + what C starts from, which is itself if add, else the bias of its column plus the residual, each where
+    // The product at work: C = op(A)·op(B) + what C starts from, which is itself if add, else the bias of its column
+    // plus the residual, each where
     // given.
     private boolean transposeA, transposeB, add;
     private int m, n, k;

@@ -34,9 +34,9 @@ final class Tokens {
         float[] rows = data(table), ys = data(y);
         int to = offset(table), yo = offset(y);
         new Blocks(workers, (from, end, worker) -> {
-            for (int row = from; row < end; row++) {
-                Elementwise.add(scale, rows, to + ids[row] * d, ys, yo + row * d, d, false);
-            }
+                    for (int row = from; row < end; row++) {
+                        Elementwise.add(scale, rows, to + ids[row] * d, ys, yo + row * d, d, false);
+                    }
                 })
                 .rows(ids.length);
     }
@@ -46,16 +46,17 @@ final class Tokens {
         float[] dys = data(dy), rows = data(dtable);
         int dyo = offset(dy), to = offset(dtable);
         if (!add) {
-            new Blocks(workers, (from, end, worker) -> Arrays.fill(rows, to + from, to + end, 0)).elements(vocabulary * d);
+            new Blocks(workers, (from, end, worker) -> Arrays.fill(rows, to + from, to + end, 0))
+                    .elements(vocabulary * d);
         }
         // Rows of the table meet the same token many times: split over columns, each adds its tokens in their order.
         new Blocks(workers, (from, end, worker) -> {
-            for (int row = 0; row < ids.length; row++) {
-                if (ids[row] != paddingId) {
-                    int at = to + ids[row] * d + from;
-                    Elementwise.add(scale, dys, dyo + row * d + from, rows, at, end - from, true);
-                }
-            }
+                    for (int row = 0; row < ids.length; row++) {
+                        if (ids[row] != paddingId) {
+                            int at = to + ids[row] * d + from;
+                            Elementwise.add(scale, dys, dyo + row * d + from, rows, at, end - from, true);
+                        }
+                    }
                 })
                 .blocks(d, STRIP);
     }
@@ -65,10 +66,10 @@ final class Tokens {
         float[] xs = data(logits), ls = data(losses), ds = data(dlogits);
         int xo = offset(logits), lo = offset(losses), dlo = offset(dlogits);
         new Blocks(workers, (from, to, worker) -> {
-            for (int row = from; row < to; row++) {
-                int at = row * v;
-                ls[lo + row] = crossEntropy(xs, xo + at, labels[row], scale, ds, dlo + at, scratch[worker], v);
-            }
+                    for (int row = from; row < to; row++) {
+                        int at = row * v;
+                        ls[lo + row] = crossEntropy(xs, xo + at, labels[row], scale, ds, dlo + at, scratch[worker], v);
+                    }
                 })
                 .rows(labels.length);
     }

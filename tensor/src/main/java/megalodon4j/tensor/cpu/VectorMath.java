@@ -54,7 +54,6 @@ final class VectorMath {
         return Math.abs(x) < NEGLIGIBLE ? 0 : x;
     }
 
-
     /**
      * out = eˣ of x · scale + shift, to one unit in the last place; 0 below −87.7, ∞ above 88.4. The same bits with and without FMA.
      *
