@@ -27,6 +27,7 @@ final class Compiler extends Library {
     /** Machine code or PTX, and what the compiler said. */
     record Compiled(byte[] image, String log) {}
 
+    @SuppressWarnings("restricted")
     Compiler(Libraries.Found found) {
         super(found);
         // NVRTC asks the loader for this one by its bare name, which finds it only where it is loaded already.

@@ -86,7 +86,7 @@ final class Launcher {
 
     /** A kernel that walks over n elements with {@code EACH}. */
     Launch each(String name, long n, long floatsMoved) {
-        int blocks = (int) Math.clamp(blocks(n, 4 * BLOCK), 1, MOST_BLOCKS);
+        int blocks = Math.clamp(blocks(n, 4 * BLOCK), 1, MOST_BLOCKS);
         return launch(name, blocks, 1, BLOCK, floatsMoved);
     }
 

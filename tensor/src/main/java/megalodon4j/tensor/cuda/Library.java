@@ -10,6 +10,7 @@ import java.util.Locale;
 import megalodon4j.tensor.CudaException;
 
 /** One of CUDA's shared libraries, loaded. It stays so until the JVM ends: its threads do not survive being unloaded. */
+@SuppressWarnings("restricted")
 abstract class Library {
     private final Libraries.Found found;
     private final SymbolLookup symbols;

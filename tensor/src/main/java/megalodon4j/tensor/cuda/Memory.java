@@ -9,6 +9,7 @@ import java.util.List;
 final class Memory {
     private Memory() {}
 
+    @SuppressWarnings("restricted")
     static MemorySegment at(long address, long bytes) {
         return MemorySegment.ofAddress(address).reinterpret(bytes);
     }

@@ -15,6 +15,7 @@ import java.util.StringJoiner;
  * A C function of CUDA: integers and pointers in, a status code out. Here all of them are longs, which every 64-bit calling convention passes
  * as it passes pointers.
  */
+@SuppressWarnings("restricted")
 final class Native {
     private final Library library;
     private final String name;

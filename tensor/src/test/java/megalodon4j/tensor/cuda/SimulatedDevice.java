@@ -25,6 +25,7 @@ import org.junit.jupiter.api.Assumptions;
  *
  * <p>Without Linux and g++, tests that ask for it are skipped with a message, and fail where the environment says {@code CI=true}.
  */
+@SuppressWarnings("restricted")
 public final class SimulatedDevice {
     /** The order of blocks, and of the threads of a block between two barriers. Right kernels do not see a difference. */
     public enum Order {
