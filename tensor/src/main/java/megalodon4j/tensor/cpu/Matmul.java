@@ -37,6 +37,7 @@ final class Matmul {
     private float[] a, b, c, bias, residual;
     private int ao, lda, bo, ldb, co, biasAt, residualAt;
     private int panels, kc, tiles, rowBlocks, columns, k0, k1;
+    private int[] firstTile = new int[0]; // of each block of rows, and the end
 
     Matmul(Workers workers) {
         this.workers = workers;
@@ -97,9 +98,7 @@ final class Matmul {
         kc = blockDepth(k);
         int depthAtOnce = Math.max(1, PACKED / (panels * Gemm.NR) / kc) * kc;
         tiles = Gemm.panels(m, Gemm.MR);
-        // As many blocks for each worker, and all of them equal but for one tile.
-        rowBlocks =
-                Math.min(tiles, Gemm.panels(Gemm.panels(tiles, Gemm.MC / Gemm.MR), workers.count()) * workers.count());
+        cutRows();
         // Too few blocks of rows to share: cut the columns as well.
         int columnBlocks = rowBlocks >= workers.count() ? 1 : Math.min(panels, 2 * workers.count() / rowBlocks + 1);
         columns = Gemm.panels(panels, columnBlocks) * Gemm.NR;
@@ -109,6 +108,21 @@ final class Matmul {
             workers.run(panels * Gemm.panels(k1 - k0, kc), packing);
             workers.run(rowBlocks * Gemm.panels(n, columns), product);
         }
+    }
+
+    // Blocks become smaller towards the end, so that no worker waits long for the last one: a thread that the machine
+    // delays
+    // now and then cost a tenth of the time with even ones.
+    private void cutRows() {
+        int most = Gemm.MC / Gemm.MR;
+        firstTile = firstTile.length > tiles ? firstTile : new int[tiles + 1];
+        rowBlocks = 0;
+        for (int tile = 0; tile < tiles; rowBlocks++) {
+            firstTile[rowBlocks] = tile;
+            int share = workers.count() == 1 ? most : Gemm.panels(3 * (tiles - tile), 4 * workers.count());
+            tile += Math.min(Math.min(share, most), tiles - tile);
+        }
+        firstTile[rowBlocks] = tiles;
     }
 
     // All panels of one depth block, then those of the next.
@@ -122,8 +136,8 @@ final class Matmul {
 
     private void multiplyBlock(int item, int worker) {
         int block = item % rowBlocks, j = item / rowBlocks * columns;
-        int i = firstRow(block, rowBlocks, tiles);
-        int height = Math.min(m, firstRow(block + 1, rowBlocks, tiles)) - i, width = Math.min(columns, n - j);
+        int i = firstTile[block] * Gemm.MR;
+        int height = Math.min(m, firstTile[block + 1] * Gemm.MR) - i, width = Math.min(columns, n - j);
         int at = i * n + j;
         boolean both = k0 == 0 && residual != null && bias != null;
         for (int r = 0; both && r < height; r++) {
@@ -163,10 +177,6 @@ final class Matmul {
         for (; i < n; i++) {
             z[zo + i] = x[xo + i] + y[yo + i];
         }
-    }
-
-    private static int firstRow(int block, int blocks, int tiles) {
-        return (int) ((long) block * tiles / blocks) * Gemm.MR;
     }
 
     /** A depth of equal blocks, at most KC. It depends on k alone, since it decides where partial sums are rounded to memory. */

@@ -3,32 +3,43 @@ package megalodon4j.tensor.cpu;
 import static megalodon4j.tensor.cpu.Gemm.NR;
 import static megalodon4j.tensor.cpu.Lanes.SPECIES;
 import static megalodon4j.tensor.cpu.Lanes.W;
-import static megalodon4j.tensor.cpu.VectorMath.LN2_HIGH;
-import static megalodon4j.tensor.cpu.VectorMath.LN2_LOW;
-import static megalodon4j.tensor.cpu.VectorMath.LOG2_E;
-import static megalodon4j.tensor.cpu.VectorMath.LOWEST;
-import static megalodon4j.tensor.cpu.VectorMath.P2;
-import static megalodon4j.tensor.cpu.VectorMath.P3;
-import static megalodon4j.tensor.cpu.VectorMath.P4;
-import static megalodon4j.tensor.cpu.VectorMath.P5;
-import static megalodon4j.tensor.cpu.VectorMath.P6;
 import static megalodon4j.tensor.cpu.VectorMath.ROUND;
 
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 
-/** What happens to a tile of attention scores between two matrix products. A tile has rows of {@link Gemm#NR} floats. */
+/**
+ * What happens to a tile of attention scores between two matrix products. A tile has rows of {@link Gemm#NR} floats.
+ *
+ * <p>Exponentials are powers of two here: with n the integer nearest to y and f = y − n, 2ʸ is 2ⁿ times a minimax polynomial in f, to one unit in the
+ * last place. They are written out, as {@link VectorMath} explains, and computed two vectors at a time, so that one chain of operations fills the gaps of the
+ * other.
+ */
 final class Softmax {
     private static final FloatVector IOTA = FloatVector.zero(SPECIES).addIndex(1);
 
-    // Below e^−50 a probability counts as none, for the reason that VectorMath.NEGLIGIBLE gives.
-    private static final float NEGLIGIBLE = -50;
+    private static final float LOG2_E = 1.44269504f;
+    private static final float LN_2 = 0.69314718f;
+
+    // Below 2^−72 a probability counts as none, for the reason that VectorMath.NEGLIGIBLE gives: then 2ⁿ is 0 by its
+    // bits.
+    private static final float NEGLIGIBLE = -72;
+    private static final float NONE = -127;
+
+    // 2ᶠ = 1 + P1 f + … + P6 f⁶ on |f| ≤ ½.
+    private static final float P1 = 0.6931472f;
+    private static final float P2 = 0.24022648f;
+    private static final float P3 = 0.055503324f;
+    private static final float P4 = 0.009618437f;
+    private static final float P5 = 0.0013398875f;
+    private static final float P6 = 1.5353362e-4f;
 
     private Softmax() {}
 
     /**
      * Turns scores [keys][queries] into e^(scale·s − m), m the column's maximum of scale·s; column c sees the first {@code sees + c} keys, the
-     * others become 0. Then sums[c] = ln Σ + m, sums[NR + c] = 1 / Σ, or −∞ and 0 where nothing is seen, and sums[2·NR + c] = m.
+     * others become 0. Then sums[c] = ln Σ + m, sums[NR + c] = 1 / Σ, or −∞ and 0 where nothing is seen, and sums[2·NR + c] = m / ln 2.
      */
     static void columns(int keys, int sees, float scale, float[] w, int scores, int sums) {
         for (int c = 0; c < NR; c += W) {
@@ -41,12 +52,12 @@ final class Softmax {
                         .intoArray(w, at);
             }
         }
-        maxima(keys, scale, w, scores, sums + 2 * NR);
-        for (int c = 0; c < NR; c += W) {
-            exponentials(keys, scale, w, scores + c, sums + c);
-        }
-        for (int c = 0; c < NR; c++) {
-            w[sums + c] = (float) (Math.log(w[sums + c]) + w[sums + 2 * NR + c]);
+        maxima(keys, scale * LOG2_E, w, scores, sums + 2 * NR);
+        exponentials(keys, scale * LOG2_E, w, scores, sums);
+        exponentials(keys, scale * LOG2_E, w, scores + W, sums + W);
+        for (int c = sums; c < sums + NR; c++) {
+            w[c + NR] = w[c] == 0 ? 0 : 1 / w[c];
+            w[c] = (float) (Math.log(w[c]) + LN_2 * w[c + 2 * NR]);
         }
     }
 
@@ -77,28 +88,24 @@ final class Softmax {
         m1.max(n1).mul(scale).max(-Float.MAX_VALUE).intoArray(w, maxima + W);
     }
 
-    // e^(scale · s − m), its sum and the sum's reciprocal. The exponential is VectorMath's, written out as explained
-    // there.
+    // 2^(scale · s − m) and its sum, of one vector of columns.
     private static void exponentials(int keys, float scale, float[] w, int scores, int sums) {
         var max = FloatVector.fromArray(SPECIES, w, sums + 2 * NR);
         var total = FloatVector.zero(SPECIES);
         for (int j = 0, at = scores; j < keys; j++, at += NR) {
-            var x = FloatVector.fromArray(SPECIES, w, at).mul(scale).sub(max);
-            x = x.blend(LOWEST, x.compare(VectorOperators.LT, NEGLIGIBLE));
-            var shifted = x.mul(LOG2_E).add(ROUND);
-            var n = shifted.sub(ROUND);
-            var r = x.sub(n.mul(LN2_HIGH)).sub(n.mul(LN2_LOW));
-            var p = r.mul(P6).add(P5).mul(r).add(P4).mul(r).add(P3).mul(r).add(P2);
-            p = p.mul(r).add(1).mul(r).add(1);
+            var y = FloatVector.fromArray(SPECIES, w, at).mul(scale).sub(max);
+            y = y.blend(NONE, y.compare(VectorOperators.LT, NEGLIGIBLE));
+            var shifted = y.add(ROUND);
+            var f = y.sub(shifted.sub(ROUND));
+            var p = f.mul(P6).add(P5).mul(f).add(P4).mul(f).add(P3);
+            p = p.mul(f).add(P2).mul(f).add(P1).mul(f).add(1);
             p = p.mul(shifted.reinterpretAsInts()
                     .lanewise(VectorOperators.LSHL, 23)
                     .reinterpretAsFloats());
             p.intoArray(w, at);
             total = total.add(p);
         }
-        var empty = total.compare(VectorOperators.EQ, 0);
         total.intoArray(w, sums);
-        FloatVector.broadcast(SPECIES, 1).div(total).blend(0, empty).intoArray(w, sums + NR);
     }
 
     /** Multiplies each of so many rows by the row of factors. */
@@ -131,8 +138,14 @@ final class Softmax {
         if (mask != null) {
             hide(rows, width, mask, maskAt, w, scores);
         }
-        for (int c = 0; c < NR; c += W) {
-            gradientColumn(rows, shift - c, width - c, scale, logSum, sumsAt, w, delta, scores + c, dScores + c);
+        gradient(rows, scale, logSum, sumsAt, w, delta, scores, dScores);
+        // From here on every row sees all there is, unless it sees nothing at all.
+        int most = width < NR || mask != null ? rows : Math.min(rows, NR - 1 - shift);
+        for (int i = 0; i < most; i++) {
+            boolean none = logSum[sumsAt + i] == Float.NEGATIVE_INFINITY;
+            int seen = none ? 0 : Math.max(0, Math.min(width, i + shift + 1));
+            Arrays.fill(w, scores + i * NR + seen, scores + (i + 1) * NR, 0);
+            Arrays.fill(w, dScores + i * NR + seen, dScores + (i + 1) * NR, 0);
         }
     }
 
@@ -145,40 +158,28 @@ final class Softmax {
         }
     }
 
-    // The exponential is VectorMath's, written out as explained there. What is not seen may hold rubbish, even no
-    // numbers.
-    private static void gradientColumn(
-            int rows,
-            int shift,
-            int width,
-            float scale,
-            float[] logSum,
-            int sumsAt,
-            float[] w,
-            int delta,
-            int scores,
-            int dScores) {
-        for (int i = 0; i < rows; i++, scores += NR, dScores += NR) {
-            float sum = logSum[sumsAt + i];
-            int seen = sum == Float.NEGATIVE_INFINITY ? 0 : Math.min(width, i + shift + 1);
-            var hidden = IOTA.compare(VectorOperators.GE, seen);
-            var x = FloatVector.fromArray(SPECIES, w, scores).mul(scale).sub(sum);
-            x = x.blend(LOWEST, x.compare(VectorOperators.LT, NEGLIGIBLE).or(hidden));
-            var shifted = x.mul(LOG2_E).add(ROUND);
-            var n = shifted.sub(ROUND);
-            var r = x.sub(n.mul(LN2_HIGH)).sub(n.mul(LN2_LOW));
-            var p = r.mul(P6).add(P5).mul(r).add(P4).mul(r).add(P3).mul(r).add(P2);
-            p = p.mul(r).add(1).mul(r).add(1);
+    // As if every row saw everything; what is not seen may hold rubbish, even no numbers.
+    private static void gradient(
+            int rows, float scale, float[] logSum, int sumsAt, float[] w, int delta, int scores, int dScores) {
+        float slope = scale * LOG2_E;
+        int ahead = dScores - scores;
+        for (int at = scores; at < scores + rows * NR; at += W) {
+            int i = (at - scores) / NR;
+            var y = FloatVector.fromArray(SPECIES, w, at).mul(slope).sub(logSum[sumsAt + i] * LOG2_E);
+            y = y.blend(NONE, y.compare(VectorOperators.LT, NEGLIGIBLE));
+            var shifted = y.add(ROUND);
+            var f = y.sub(shifted.sub(ROUND));
+            var p = f.mul(P6).add(P5).mul(f).add(P4).mul(f).add(P3);
+            p = p.mul(f).add(P2).mul(f).add(P1).mul(f).add(1);
             p = p.mul(shifted.reinterpretAsInts()
                     .lanewise(VectorOperators.LSHL, 23)
                     .reinterpretAsFloats());
-            p.intoArray(w, scores);
-            FloatVector.fromArray(SPECIES, w, dScores)
+            p.intoArray(w, at);
+            FloatVector.fromArray(SPECIES, w, at + ahead)
                     .sub(w[delta + i])
                     .mul(p)
                     .mul(scale)
-                    .blend(0, hidden)
-                    .intoArray(w, dScores);
+                    .intoArray(w, at + ahead);
         }
     }
 
