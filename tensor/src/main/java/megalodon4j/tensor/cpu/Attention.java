@@ -107,7 +107,9 @@ final class Attention {
             // The block's first query sees this many keys, its last one width - 1 more.
             int sees = qFirst + i + s.shift - first + 1, visible = sees + width - 1;
             Gemm.packB(true, data(q), q.offset() + query * qWidth + h * d, qWidth, d, width, w, qAt);
-            Gemm.multiply(visible, NR, d, w, kAt, w, qAt, 0, w, scores, NR, false, w, 0);
+            // Whole panels of keys, as they are packed.
+            int keys = Math.min(count, Gemm.panels(visible, Gemm.MR) * Gemm.MR);
+            Gemm.multiply(keys, NR, d, w, kAt, w, qAt, 0, w, scores, NR, false, w, 0);
             hideInvalid(visible, mask, b * s.keys + first, w, scores);
             Softmax.columns(visible, sees, scale, w, scores, sums);
             for (int c = 0; dropout != null && c < width; c++) {
@@ -340,7 +342,7 @@ final class Attention {
                     NR,
                     seen,
                     w,
-                    at + r * depth + skip * Gemm.MR,
+                    at + r * depth + skip * Gemm.panelRows(n - r),
                     w,
                     scores,
                     0,

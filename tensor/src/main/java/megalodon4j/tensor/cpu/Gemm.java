@@ -7,22 +7,27 @@ import java.util.Arrays;
 /**
  * The pieces of a blocked matrix product C (+)= op(A) · op(B) on one thread: packing, and the product of packed blocks.
  *
- * <p>A is packed into panels of {@link #MR} rows, a[k][MR]; B into panels of {@link #NR} columns, b[k][NR]. Every element of C is one
- * chain of multiply-adds over k, so neither the blocking of rows and columns nor the edge changes a bit of it. After Goto and van de
+ * <p>A is packed into panels of {@link #MR} rows, a[k][MR], the last one into {@link Tile4x2#ROWS} where no more are left; B into panels of {@link #NR}
+ * columns, b[k][NR]. Every element of C is one chain of multiply-adds over k, so neither the blocking of rows and columns nor the edge changes a bit of it. After Goto and van de
  * Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008).
  */
 final class Gemm {
-    // 32 vector registers hold 24 sums, 2 vectors of B and one of A; 16 registers hold 12 sums.
+    // 32 vector registers hold 24 sums, 2 vectors of B and what is needed of A; 16 hold 8 sums, 2 vectors and 4
+    // broadcasts, for C2 loads all of
+    // them before it multiplies.
     private static final boolean MANY_REGISTERS = W == 16 || Lanes.ARM;
 
     /** Rows of a tile of C. */
-    static final int MR = MANY_REGISTERS ? Tile12x2.ROWS : Tile6x2.ROWS;
+    static final int MR = MANY_REGISTERS ? Tile12x2.ROWS : Tile4x2.ROWS;
+
+    /** Rows of C that are computed while a block of B passes. */
+    private static final int STAY = MANY_REGISTERS ? MR : 4 * MR;
 
     /** Columns of a tile of C. */
     static final int NR = 2 * W;
 
     /** The most rows of A that are packed at a time. */
-    static final int MC = 16 * MR;
+    static final int MC = 192;
 
     /** The most columns of A that are packed at a time: a panel of A of this depth fits the first-level cache. */
     static final int KC = 640;
@@ -40,6 +45,11 @@ final class Gemm {
         return (n + width - 1) / width;
     }
 
+    /** The rows of a panel of A that begins where so many are left. */
+    static int panelRows(int left) {
+        return left <= Tile4x2.ROWS ? Tile4x2.ROWS : MR;
+    }
+
     /** Packs {@code rows} × {@code depth} of op(A); element (i, k) is {@code a[ao + i·lda + k]}, transposed {@code a[ao + k·lda + i]}. */
     static void packA(boolean transposed, float[] a, int ao, int lda, int rows, int depth, float[] out, int to) {
         int i = 0;
@@ -49,11 +59,11 @@ final class Gemm {
             }
         }
         for (; i < rows; i += MR, to += MR * depth) {
-            int count = Math.min(MR, rows - i);
+            int count = Math.min(MR, rows - i), width = panelRows(rows - i);
             if (transposed) {
-                Pack.copyRows(a, ao + i, lda, count, depth, out, to, MR);
+                Pack.copyRows(a, ao + i, lda, count, depth, out, to, width);
             } else {
-                Pack.transposeRows(a, ao + i * lda, lda, count, depth, out, to, MR);
+                Pack.transposeRows(a, ao + i * lda, lda, count, depth, out, to, width);
             }
         }
     }
@@ -89,7 +99,7 @@ final class Gemm {
     /**
      * C = packed A · packed B + S, S being left out where null; one block of columns after the other.
      *
-     * @param a panels of A from {@code ao}, one after the other
+     * @param a panels of A from {@code ao}, one after the other; {@code rows} are all that were packed, or whole panels of them
      * @param b panels of B, {@code stride} apart from {@code bo} on
      * @param c rows × columns from {@code co}, rows {@code ldc} apart
      * @param s the same from {@code so}, rows {@code lds} apart: C itself, or a row for all with 0
@@ -121,10 +131,11 @@ final class Gemm {
         }
     }
 
-    // A panel of A stays in the first-level cache while B streams from the second, and the rows of C are walked along,
+    // Some rows of A stay in the first-level cache while B streams from the second, and the rows of C are walked along,
     // as the
     // prefetchers of the chip expect: the other order keeps a panel of B instead, jumps about in C, and is 8 % slower
-    // where C is large.
+    // where C is
+    // large.
     private static void multiplyBlock(
             int rows,
             int columns,
@@ -142,16 +153,20 @@ final class Gemm {
             int lds,
             float[] edge,
             int eo) {
-        for (int i = 0; i < rows; i += MR, ao += MR * depth, co += MR * ldc, so += MR * lds) {
+        for (int first = 0; first < rows; first += STAY) {
+            int end = Math.min(rows, first + STAY);
             for (int j = 0, panel = bo; j < columns; j += NR, panel += stride) {
-                if (i + MR <= rows && j + NR <= columns) {
-                    tile(depth, a, ao, b, panel, c, co + j, ldc, s, so + j, lds);
-                } else {
+                for (int i = first; i < end; i += MR) {
                     int height = Math.min(MR, rows - i), width = Math.min(NR, columns - j);
-                    startEdge(height, width, s, so + j, lds, edge, eo);
-                    tile(depth, a, ao, b, panel, edge, eo, NR, edge, eo, NR);
+                    int at = ao + i * depth, to = co + i * ldc + j, from = so + i * lds + j;
+                    if (width == NR && height == panelRows(height)) {
+                        tile(height, depth, a, at, b, panel, c, to, ldc, s, from, lds);
+                        continue;
+                    }
+                    startEdge(height, width, s, from, lds, edge, eo);
+                    tile(height, depth, a, at, b, panel, edge, eo, NR, edge, eo, NR);
                     for (int r = 0; r < height; r++) {
-                        System.arraycopy(edge, eo + r * NR, c, co + r * ldc + j, width);
+                        System.arraycopy(edge, eo + r * NR, c, to + r * ldc, width);
                     }
                 }
             }
@@ -159,11 +174,22 @@ final class Gemm {
     }
 
     private static void tile(
-            int depth, float[] a, int ao, float[] b, int bo, float[] c, int co, int ldc, float[] s, int so, int lds) {
-        if (MANY_REGISTERS) {
+            int height,
+            int depth,
+            float[] a,
+            int ao,
+            float[] b,
+            int bo,
+            float[] c,
+            int co,
+            int ldc,
+            float[] s,
+            int so,
+            int lds) {
+        if (height > Tile4x2.ROWS) {
             Tile12x2.multiply(depth, a, ao, b, bo, c, co, ldc, s, so, lds);
         } else {
-            Tile6x2.multiply(depth, a, ao, b, bo, c, co, ldc, s, so, lds);
+            Tile4x2.multiply(depth, a, ao, b, bo, c, co, ldc, s, so, lds);
         }
     }
 

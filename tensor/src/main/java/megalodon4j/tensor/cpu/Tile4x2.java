@@ -6,15 +6,11 @@ import static megalodon4j.tensor.cpu.Lanes.fma;
 
 import jdk.incubator.vector.FloatVector;
 
-/**
- * The innermost product: a tile of 6 rows × 2 vectors of C, held in 12 local variables, which C2 keeps in registers as long as
- * the method stays in one piece. C2 stops inlining small methods once a method has grown large, and a vector that is passed to a method
- * that is not inlined is boxed: so C is read at the start and the end consists of intrinsics alone.
- */
-final class Tile6x2 {
-    static final int ROWS = 6;
+/** {@link Tile12x2} with 4 rows: for chips of 16 vector registers, and for rows that are left over. */
+final class Tile4x2 {
+    static final int ROWS = 4;
 
-    private Tile6x2() {}
+    private Tile4x2() {}
 
     /**
      * C = A · B + S for one tile, S being left out where null.
@@ -34,11 +30,7 @@ final class Tile6x2 {
         var c21 = start(s, so + 2 * lds + W);
         var c30 = start(s, so + 3 * lds);
         var c31 = start(s, so + 3 * lds + W);
-        var c40 = start(s, so + 4 * lds);
-        var c41 = start(s, so + 4 * lds + W);
-        var c50 = start(s, so + 5 * lds);
-        var c51 = start(s, so + 5 * lds + W);
-        for (int k = 0, p = ao, q = bo; k < kc; k++, p += 6, q += 2 * W) {
+        for (int k = 0, p = ao, q = bo; k < kc; k++, p += 4, q += 2 * W) {
             var b0 = FloatVector.fromArray(SPECIES, b, q);
             var b1 = FloatVector.fromArray(SPECIES, b, q + W);
             var a0 = FloatVector.broadcast(SPECIES, a[p]);
@@ -53,12 +45,6 @@ final class Tile6x2 {
             var a3 = FloatVector.broadcast(SPECIES, a[p + 3]);
             c30 = fma(a3, b0, c30);
             c31 = fma(a3, b1, c31);
-            var a4 = FloatVector.broadcast(SPECIES, a[p + 4]);
-            c40 = fma(a4, b0, c40);
-            c41 = fma(a4, b1, c41);
-            var a5 = FloatVector.broadcast(SPECIES, a[p + 5]);
-            c50 = fma(a5, b0, c50);
-            c51 = fma(a5, b1, c51);
         }
         c00.intoArray(c, co);
         c01.intoArray(c, co + W);
@@ -68,10 +54,6 @@ final class Tile6x2 {
         c21.intoArray(c, co + 2 * ldc + W);
         c30.intoArray(c, co + 3 * ldc);
         c31.intoArray(c, co + 3 * ldc + W);
-        c40.intoArray(c, co + 4 * ldc);
-        c41.intoArray(c, co + 4 * ldc + W);
-        c50.intoArray(c, co + 5 * ldc);
-        c51.intoArray(c, co + 5 * ldc + W);
     }
 
     private static FloatVector start(float[] s, int at) {
