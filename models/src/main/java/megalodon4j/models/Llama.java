@@ -94,6 +94,11 @@ public final class Llama implements LanguageModel {
         return parameters;
     }
 
+    /** Of the d/2 pairs of a head. */
+    float[] ropeFrequencies() {
+        return rope.frequencies();
+    }
+
     @Override
     public Variable hidden(
             Tape tape, int[] ids, int batch, Tensor mask, Cache cache, Consumer<? super Variable> layerOutputs) {

@@ -35,6 +35,19 @@ final class Rope {
         return rows;
     }
 
+    /** base^(−2i/d), i = 0 … d/2 − 1. */
+    float[] frequencies() {
+        var all = new float[d / 2];
+        for (int i = 0; i < all.length; i++) {
+            all[i] = (float) frequency(i);
+        }
+        return all;
+    }
+
+    private double frequency(int i) {
+        return Math.pow(base, -2.0 * i / d);
+    }
+
     private void cover(long from, int length) {
         if (cos != null && from >= first && from + length <= first + count) {
             return;
@@ -45,7 +58,7 @@ final class Rope {
         var c = new float[count * half];
         var s = new float[count * half];
         for (int i = 0; i < half; i++) {
-            double frequency = Math.pow(base, -2.0 * i / d);
+            double frequency = frequency(i);
             for (int t = 0; t < count; t++) {
                 double angle = (first + t) * frequency;
                 c[t * half + i] = (float) Math.cos(angle);

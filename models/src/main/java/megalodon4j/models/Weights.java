@@ -10,17 +10,19 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import megalodon4j.autograd.Parameter;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.SafeTensors;
 import megalodon4j.tensor.SafeTensors.DType;
+import megalodon4j.tensor.Shape;
 
 /**
  * A model's weights as SafeTensors under the names that PyTorch's {@code state_dict} has.
  *
  * <p>Read are both {@linkplain Layout layouts}, tensors of F32, BF16 and F16 (widened, which is exact), and a tied
- * Megalodon's {@code lm_head.weight} if it equals the embedding or stands for it. A Llama's {@code rotary_emb.freqs} are
- * passed over.
+ * Megalodon's {@code lm_head.weight} if it equals the embedding or stands for it. A Llama's {@code rotary_emb.freqs}, which
+ * follow from the config, are passed over.
  *
  * <p>Written are F32, or BF16 for the ordinary weights: the matrices that products take, which are the parameters of
  * rank 2 named {@code ….weight} (linear layers, embedding, head). Norms, biases, gammas, betas and all of the EMA stay
@@ -67,18 +69,14 @@ public final class Weights {
 
     // --- writing ----------------------------------------------------------------------------------------------------
 
-    /** Writes the parameters as float32, each once, in the Hugging Face layout. */
+    /** Writes all as F32 in the Hugging Face layout. */
     public static void save(LanguageModel model, Path file) throws IOException {
-        var tensors = new ArrayList<SafeTensors.Source>();
-        for (var parameter : model.parameters()) {
-            tensors.add(SafeTensors.f32(parameter.name(), parameter.value()));
-        }
-        SafeTensors.write(file, METADATA, tensors);
+        save(model, file, Layout.HF, DType.F32);
     }
 
     /**
      * Writes what PyTorch's {@code state_dict} holds, so that a strict {@code load_state_dict} takes it: a tied
-     * Megalodon's {@code lm_head.weight} as well, which is a copy of the embedding.
+     * Megalodon's {@code lm_head.weight} as well, which is a copy of the embedding, and a Llama's frequencies.
      *
      * @param dtype of the ordinary weights
      * @throws IllegalArgumentException if the type is not F32 or BF16
@@ -158,7 +156,17 @@ public final class Weights {
             var embedding = model.parameters().get(WeightsFile.EMBEDDING);
             tensors.add(encoder.apply(embedding, layout.tensor(model, WeightsFile.HEAD)));
         }
+        if (model instanceof Llama llama) {
+            tensors.addAll(frequencies(llama));
+        }
         return tensors;
+    }
+
+    private static List<SafeTensors.Source> frequencies(Llama model) {
+        var shape = Shape.of(model.config().dimHead() / 2);
+        return IntStream.range(0, model.config().depth())
+                .mapToObj(layer -> SafeTensors.f32(WeightsFile.frequencies(layer), shape, model::ropeFrequencies))
+                .toList();
     }
 
     private static SafeTensors.Source source(String name, Parameter parameter, boolean half, Supplier<float[]> data) {

@@ -87,9 +87,13 @@ final class WeightsFile {
         }
     }
 
-    // PyTorch keeps RoPE's frequencies as a buffer; they follow from the config.
+    /** The RoPE frequencies of a Llama's layer, which PyTorch keeps with the weights. */
+    static String frequencies(int layer) {
+        return "layers." + layer + ".attn.rotary_emb.freqs";
+    }
+
     private boolean isIgnored(String name) {
-        return model instanceof Llama && name.matches("layers\\.\\d+\\.attn\\.rotary_emb\\.freqs");
+        return model instanceof Llama && name.replaceFirst("\\d+", "0").equals(frequencies(0));
     }
 
     private String lastOfItsKind(String tensor) {

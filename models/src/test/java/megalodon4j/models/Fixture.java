@@ -12,12 +12,18 @@ import tools.jackson.databind.json.JsonMapper;
 /** One folder of the PyTorch reference's data. */
 public record Fixture(String name, Path folder, JsonNode json) {
     public static Fixture of(String name) {
+        var config = file(name + "/config.json");
+        return new Fixture(name, config.getParent(), JsonMapper.shared().readTree(config));
+    }
+
+    /** What PyTorch's {@code state_dict} of the folder's model holds. */
+    static JsonNode stateDict(String name) {
+        return JsonMapper.shared().readTree(file("state_dicts.json")).get(name);
+    }
+
+    private static Path file(String name) {
         try {
-            var folder = Path.of(Fixture.class
-                            .getResource("/fixtures/" + name + "/config.json")
-                            .toURI())
-                    .getParent();
-            return new Fixture(name, folder, JsonMapper.shared().readTree(folder.resolve("config.json")));
+            return Path.of(Fixture.class.getResource("/fixtures/" + name).toURI());
         } catch (URISyntaxException e) {
             throw new IllegalStateException(e);
         }

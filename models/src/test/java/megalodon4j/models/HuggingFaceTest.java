@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import megalodon4j.autograd.Tape;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.SafeTensors;
 import org.junit.jupiter.api.Test;
@@ -126,6 +127,21 @@ class HuggingFaceTest {
             var file = SafeTensors.read(folder.resolve("a/b/model.safetensors"));
             assertArrayEquals(file.floats("model.embed.weight"), file.floats("lm_head.weight"));
             assertEquals("pt", file.metadata().get("format"));
+        }
+    }
+
+    /** A folder that {@code save_pretrained} wrote: bfloat16, an output layer of its own, norms without weights. */
+    @Test
+    void pythonsFolderGivesPythonsLogits() throws IOException {
+        var fixture = Fixture.of("megalodon_hf");
+        var read = HuggingFace.readConfig(fixture.folder().resolve("config.json"));
+        assertEquals(List.of("cache_unbounded", "max_cache_len"), read.ignored());
+        var want = fixture.tensors("logits");
+        try (var backend = Backend.cpu(1);
+                var tape = Tape.inference(backend)) {
+            var model = HuggingFace.load(fixture.folder(), backend);
+            var logits = model.logits(tape, Fixture.ints(want, "input_ids"), 2);
+            assertArrayEquals(want.floats("logits"), logits.value().toArray(), 2e-6f);
         }
     }
 }

@@ -28,6 +28,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.json.JsonMapper;
 
 class WeightsTest {
     private static final String WZ = "model.layers.1.attn.wz.weight";
@@ -70,8 +72,29 @@ class WeightsTest {
             var file = folder.resolve("w");
             Weights.save(model, file);
             assertSame(model, load(config, file));
-            assertEquals(
-                    model.parameters().size(), SafeTensors.read(file).names().size());
+        }
+    }
+
+    /** Python's strict {@code load_state_dict} takes a file that holds all of these and no more. */
+    @ParameterizedTest
+    @ValueSource(strings = {"megalodon", "megalodon_one_chunk", "megalodon_plain_ffn", "llama", "llama_untied"})
+    void aFileHoldsWhatPythonsStateDictDoes(String name) throws IOException {
+        var file = folder.resolve("w");
+        Weights.save(Fixture.of(name).model(backend, EmaChoice.AUTO), file);
+        var tensors = SafeTensors.read(file);
+        var shapes = JsonMapper.shared().createObjectNode();
+        for (var tensor : tensors.names()) {
+            shapes.set(
+                    tensor,
+                    JsonMapper.shared().valueToTree(tensors.shape(tensor).toArray()));
+        }
+        var want = Fixture.stateDict(name);
+        assertEquals(want.get("shapes"), shapes);
+        for (var tensor : tensors.names()) {
+            if (tensor.endsWith("rotary_emb.freqs")) {
+                var freqs = JsonMapper.shared().treeToValue(want.get("rotary_emb.freqs"), float[].class);
+                assertArrayEquals(freqs, tensors.floats(tensor), 1e-7f);
+            }
         }
     }
 
