@@ -2,6 +2,7 @@ package megalodon4j.bench;
 
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
 import megalodon4j.models.LanguageModel;
 import megalodon4j.models.Sampling;
 import megalodon4j.models.Session;
@@ -9,14 +10,21 @@ import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.Philox;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Measurement;
 import org.openjdk.jmh.annotations.Param;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * Continuing a text token by token. All weights are read for every token: {@link GenerationLimitBench} shows how fast
  * that can be.
+ *
+ * <p>A token runs through the whole model, of which much is compiled only after thousands of tokens; until then the compiler's thread takes a core
+ * from the workers. Twenty calls or so pass before it rests: hence a long warm-up.
  */
+@Warmup(time = 2000, timeUnit = TimeUnit.MILLISECONDS)
+@Measurement(time = 1000, timeUnit = TimeUnit.MILLISECONDS)
 public class GenerationBench extends Bench {
     private static final Sampling SAMPLING = Sampling.minP(0.1f).temperature(0.8f);
 

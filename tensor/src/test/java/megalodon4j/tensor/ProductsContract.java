@@ -48,32 +48,44 @@ interface ProductsContract extends Contract {
             int batch = t.size("batch", 1, 2, 3), length = t.size("length", 1, 5, 16, 63, 64, 65, 130);
             int inputs = t.size("inputs", 0, 1, 3, 13, 33, 64, 207, 384, 702);
             int outputs = t.size("outputs", 1, 2, 13, 31, 32, 33, 64, 207, 384);
-            int rows = batch * length;
-            double[] bias = t.nullable("bias", outputs), residual = t.nullable("residual", rows * outputs);
-            double[] x = t.normal(rows * inputs), w = t.normal(outputs * inputs);
-            var y = t.flag("y was filled")
-                    ? t.working(t.normal(rows * outputs), batch, length, outputs)
-                    : t.result(batch, length, outputs);
-            t.backend.linear(
-                    t.input(x, batch, length, inputs),
-                    t.input(w, outputs, inputs),
-                    t.input(bias, outputs),
-                    t.input(residual, batch, length, outputs),
-                    y);
-            t.expect(
-                    "linear",
-                    ReferenceProducts.linear(rows, inputs, outputs, x, w, bias, residual),
-                    y,
-                    PRODUCT_TOLERANCE,
-                    ReferenceProducts.linear(
-                            rows,
-                            inputs,
-                            outputs,
-                            abs(x),
-                            abs(w),
-                            bias == null ? null : abs(bias),
-                            residual == null ? null : abs(residual)));
+            linear(t, batch, length, inputs, outputs);
         }
+    }
+
+    /** As in generation; several runs of rows of w for each of a few workers. */
+    @Seeds(8)
+    default void linearOfFewTokens(int seed) {
+        try (var t = trial(seed)) {
+            linear(t, t.size("batch", 1, 2, 4), 1, t.size("inputs", 1024, 1100), t.size("outputs", 1024, 1031));
+        }
+    }
+
+    private void linear(Trial t, int batch, int length, int inputs, int outputs) {
+        int rows = batch * length;
+        double[] bias = t.nullable("bias", outputs), residual = t.nullable("residual", rows * outputs);
+        double[] x = t.normal(rows * inputs), w = t.normal(outputs * inputs);
+        var y = t.flag("y was filled")
+                ? t.working(t.normal(rows * outputs), batch, length, outputs)
+                : t.result(batch, length, outputs);
+        t.backend.linear(
+                t.input(x, batch, length, inputs),
+                t.input(w, outputs, inputs),
+                t.input(bias, outputs),
+                t.input(residual, batch, length, outputs),
+                y);
+        t.expect(
+                "linear",
+                ReferenceProducts.linear(rows, inputs, outputs, x, w, bias, residual),
+                y,
+                PRODUCT_TOLERANCE,
+                ReferenceProducts.linear(
+                        rows,
+                        inputs,
+                        outputs,
+                        abs(x),
+                        abs(w),
+                        bias == null ? null : abs(bias),
+                        residual == null ? null : abs(residual)));
     }
 
     @Seeds(48)

@@ -17,6 +17,12 @@ final class Matmul {
     /** Up to so many rows, reading w is all the work: no packing then, but one dot product for each element. */
     private static final int FEW_ROWS = 4;
 
+    /**
+     * Floats of w that a worker reads in a run. Where one begins, the chip must find out anew what to fetch ahead: shares of 64 KB cost a tenth more
+     * time than those of a megabyte.
+     */
+    private static final int LEAST_READ = 1 << 14, MOST_READ = 1 << 18;
+
     /** The most floats of B that are packed at a time. */
     private static final int PACKED = 1 << 20;
 
@@ -179,6 +185,11 @@ final class Matmul {
         }
     }
 
+    /** Where a share of n begins, if all are as equal as can be. */
+    private static int firstOf(int share, int shares, int n) {
+        return (int) ((long) share * n / shares);
+    }
+
     /** A depth of equal blocks, at most KC. It depends on k alone, since it decides where partial sums are rounded to memory. */
     private static int blockDepth(int k) {
         int blocks = Math.max(1, Gemm.panels(k, Gemm.KC));
@@ -188,11 +199,10 @@ final class Matmul {
     private void fewRows(int m, int n, int k, Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {
         float[] xs = data(x), ws = data(w), ys = data(y), bs = data(bias), rs = data(residual);
         int xo = x.offset(), wo = w.offset(), yo = y.offset(), bo = offset(bias), ro = offset(residual);
-        // A worker's share is a run of rows of w, some 64 KB.
-        int block = Math.max(1, (1 << 14) / Math.max(1, k));
-        workers.run(Gemm.panels(n, block), (item, _) -> {
-            int j1 = Math.min(n, (item + 1) * block);
-            for (int j = item * block; j < j1; j++) {
+        int shares = shares(n, k);
+        workers.run(shares, (share, _) -> {
+            int j1 = firstOf(share + 1, shares, n);
+            for (int j = firstOf(share, shares, n); j < j1; j++) {
                 for (int i = 0; i < m; i++) {
                     float sum = Reductions.dot(xs, xo + i * k, ws, wo + j * k, k);
                     if (bs != null) {
@@ -205,5 +215,12 @@ final class Matmul {
                 }
             }
         });
+    }
+
+    /** Into how many runs of rows w is cut where it is read once: as many for each worker, unless they would be short. */
+    private int shares(int n, int k) {
+        long floats = (long) n * k;
+        int even = (int) Math.ceilDiv(Math.max(1, floats), (long) workers.count() * MOST_READ) * workers.count();
+        return (int) Math.max(1, Math.min(Math.min(n, even), floats / LEAST_READ));
     }
 }
