@@ -44,6 +44,7 @@ public final class BenchMain {
     private static final String USAGE = """
             usage: megalodon bench [REGEX…] [JMH options]
                    megalodon bench curve text   what a token costs as a text grows long
+                   megalodon bench curve steps  what a training step costs as its sequences grow long
               REGEX           those benchmarks whose name contains it, in upper or lower case; all without one
               --list          the benchmarks and their parameters
               -p NAME=A,B     another choice of a parameter's values, for example -p cores=1 -p model=llama
