@@ -1,18 +1,25 @@
 package megalodon4j.bench;
 
 import java.awt.Color;
+import java.awt.Font;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Path;
 import javax.imageio.ImageIO;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
+import org.knowm.xchart.style.Styler.LegendLayout;
 import org.knowm.xchart.style.Styler.LegendPosition;
 
 /** Curves as panels side by side in a PNG. */
 final class CurvePicture {
     // Dots for each one asked for: for screens that show two where others show one.
     private static final int FINE = 2;
+
+    private static final Font TITLES = new Font(Font.SANS_SERIF, Font.PLAIN, 13);
+    private static final Font LABELS = new Font(Font.SANS_SERIF, Font.PLAIN, 12);
+    private static final Color GRID = new Color(0xdddddd);
+    private static final Color[] COLOURS = {new Color(0x0b62b0), new Color(0xe07b00)}; // apart for the colour-blind too
 
     private CurvePicture() {}
 
@@ -25,9 +32,11 @@ final class CurvePicture {
                 .yAxisTitle(yTitle)
                 .build();
         var style = chart.getStyler();
-        style.setYAxisMin(0.0);
-        style.setLegendPosition(LegendPosition.InsideNW);
-        style.setChartBackgroundColor(Color.WHITE);
+        style.setYAxisMin(0.0).setPlotMargin(0).setAxisTicksLineVisible(false).setAxisTitleFont(TITLES);
+        style.setAxisTickLabelsFont(LABELS).setPlotGridLinesColor(GRID);
+        style.setChartBackgroundColor(Color.WHITE).setPlotBorderColor(GRID).setChartPadding(16);
+        style.setSeriesColors(COLOURS).setLegendFont(TITLES).setLegendBorderColor(Color.WHITE);
+        style.setLegendPosition(LegendPosition.OutsideS).setLegendLayout(LegendLayout.Horizontal);
         return chart;
     }
 

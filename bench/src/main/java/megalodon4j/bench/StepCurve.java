@@ -69,7 +69,7 @@ final class StepCurve extends Curve {
                 StepPoint.csv(points),
                 table(points),
                 panel("seconds a step", points, StepPoint::median),
-                panel("GB at most, " + PeakMemory.kind(), points, StepPoint::gigabytes));
+                panel("peak memory (" + PeakMemory.kind() + "), GB", points, StepPoint::gigabytes));
     }
 
     private static String table(List<StepPoint> points) {
@@ -103,7 +103,7 @@ final class StepCurve extends Curve {
 
     // The axis of lengths is in powers of two: XChart's own logarithmic axis knows those of ten alone.
     private static XYChart panel(String title, List<StepPoint> points, ToDoubleFunction<StepPoint> value) {
-        var chart = CurvePicture.chart(500, "tokens of a sequence", title);
+        var chart = CurvePicture.chart(480, "tokens of a sequence", title);
         chart.getStyler()
                 .setXAxisTickLabelsFormattingFunction(x -> String.format(Locale.ROOT, "%,.0f", Math.pow(2, x)));
         for (var model : points.stream().map(StepPoint::model).distinct().toList()) {
