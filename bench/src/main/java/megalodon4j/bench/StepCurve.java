@@ -21,7 +21,7 @@ final class StepCurve extends Curve {
             names = "--model",
             paramLabel = "NAME",
             split = ",",
-            description = "megalodon or llama; both without it: ${DEFAULT-VALUE}.")
+            description = "megalodon, llama or both: ${DEFAULT-VALUE}.")
     private List<String> models = List.of("megalodon", "llama");
 
     @Option(
