@@ -6,13 +6,11 @@ import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
-import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
@@ -33,10 +31,9 @@ import org.openjdk.jmh.runner.options.CommandLineOptionException;
 import org.openjdk.jmh.runner.options.CommandLineOptions;
 import org.openjdk.jmh.runner.options.OptionsBuilder;
 import org.openjdk.jmh.runner.options.VerboseMode;
-import picocli.CommandLine;
 
 /**
- * {@code megalodon bench [REGEX…] [JMH options]}: runs JMH, keeps its JSON, prints a table; {@code megalodon bench curve}: {@link Curve}. Exit codes: 0 done, 1 a
+ * {@code megalodon bench [REGEX…] [JMH options]}: runs JMH, keeps its JSON, prints a table; {@code megalodon bench curve}: {@link Curves}. Exit codes: 0 done, 1 a
  * benchmark failed, 2 the command line is wrong.
  *
  * <p>JMH starts its forks with the flags of this JVM, which are those of the launcher.
@@ -46,7 +43,8 @@ public final class BenchMain {
 
     private static final String USAGE = """
             usage: megalodon bench [REGEX…] [JMH options]
-                   megalodon bench curve        what a token costs as a text grows long; curve --help
+                   megalodon bench curve text   what a token costs as a text grows long
+                   megalodon bench curve steps  what a training step costs as its sequences grow long
               REGEX           those benchmarks whose name contains it, in upper or lower case; all without one
               --list          the benchmarks and their parameters
               -p NAME=A,B     another choice of a parameter's values, for example -p cores=1 -p model=llama
@@ -78,7 +76,7 @@ public final class BenchMain {
     }
 
     static int curve(PrintStream out, String... args) {
-        return new CommandLine(new Curve(out))
+        return Curves.commandLine(out)
                 .setParameterExceptionHandler((e, _) -> explain(e, 2))
                 .setExecutionExceptionHandler((e, _, _) -> explain(e, 1))
                 .execute(args);
@@ -209,14 +207,7 @@ public final class BenchMain {
         System.err.println("OpenBLAS chose kernels for " + OpenBlas.core()
                 + " although this CPU has AVX-512; trying again with " + OpenBlas.CORE_VARIABLE + "="
                 + OpenBlas.AVX512_CORE);
-        var command = new ArrayList<String>();
-        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        command.addAll(ManagementFactory.getRuntimeMXBean().getInputArguments());
-        command.addAll(List.of("-cp", System.getProperty("java.class.path"), BenchMain.class.getName()));
-        command.addAll(List.of(args));
-        var process = new ProcessBuilder(command).inheritIO();
-        // This JVM's child does not inherit the launcher's third descriptor.
-        process.environment().remove("MEGALODON_STDERR");
+        var process = Jvm.again(BenchMain.class, List.of(), args).inheritIO();
         process.environment().put(OpenBlas.CORE_VARIABLE, OpenBlas.AVX512_CORE);
         try {
             return process.start().waitFor();

@@ -4,42 +4,20 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
-import java.util.Map;
 import java.util.concurrent.Callable;
+import org.knowm.xchart.XYChart;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** {@code megalodon bench curve}: what a token of a text costs as the text grows, as CSV, picture and table. */
-@Command(
-        name = "megalodon bench curve",
-        mixinStandardHelpOptions = true,
-        description =
-                "Generates long texts; writes time and memory a token as the text grows to runs/bench/curve.csv and .png.")
-final class Curve implements Callable<Integer> {
-    private static final int TENTHS = 10;
-    private static final Map<String, Integer> TEXTS = new LinkedHashMap<>();
-
-    static {
-        TEXTS.put("megalodon", 100_000);
-        TEXTS.put("llama", 16_384);
-    }
-
+/** What the curves have in common: they are measured with so many threads and kept as CSV and picture. */
+@Command(mixinStandardHelpOptions = true)
+abstract class Curve implements Callable<Integer> {
     @Spec
     private CommandSpec spec;
-
-    @Option(
-            names = "--text",
-            paramLabel = "MODEL=TOKENS",
-            description =
-                    "A text: megalodon or llama, and at least 50 tokens. Without one: megalodon=100000 llama=16384.")
-    private Map<String, Integer> texts = new LinkedHashMap<>();
 
     @Option(names = "--cores", paramLabel = "N", description = "Threads; all cores without it.")
     private int cores = Runtime.getRuntime().availableProcessors();
@@ -54,62 +32,42 @@ final class Curve implements Callable<Integer> {
     }
 
     @Override
-    public Integer call() throws IOException {
-        var wanted = texts.isEmpty() ? TEXTS : texts;
-        check(wanted);
+    public final Integer call() throws IOException {
+        require(cores >= 1, "--cores must be at least 1, got " + cores);
+        check();
         Files.createDirectories(folder); // before the work: a folder that cannot be made must not cost it
         out.println("megalodon4j " + Machine.commit() + ": " + cores + (cores == 1 ? " thread" : " threads") + "\n"
                 + Machine.describe());
-        var points = new ArrayList<CurvePoint>();
-        wanted.forEach((model, tokens) -> points.addAll(CurvePoint.measure(model, tokens, cores)));
-        Path csv = folder.resolve("curve.csv"), picture = folder.resolve("curve.png");
-        Files.write(csv, CurvePoint.csv(points));
-        out.println("\n" + table(points));
-        CurvePicture.save(points, picture);
-        out.println("kept in " + csv + " and " + picture);
+        measure(out, cores);
         return 0;
     }
 
-    private void check(Map<String, Integer> wanted) {
-        if (cores < 1) {
-            throw new ParameterException(spec.commandLine(), "--cores must be at least 1, got " + cores);
+    /** Refuses what cannot be measured. */
+    abstract void check();
+
+    abstract void measure(PrintStream out, int cores) throws IOException;
+
+    /** The command line is wrong unless the condition holds. */
+    final void require(boolean holds, String message) {
+        if (!holds) {
+            throw new ParameterException(spec.commandLine(), message);
         }
-        wanted.forEach((model, tokens) -> {
-            try {
-                Models.config(model);
-            } catch (IllegalArgumentException e) {
-                throw new ParameterException(spec.commandLine(), "--text: " + e.getMessage());
-            }
-            if (tokens < CurvePoint.POINTS) {
-                throw new ParameterException(
-                        spec.commandLine(),
-                        "--text " + model + ": at least " + CurvePoint.POINTS + " tokens are needed, got " + tokens);
-            }
-        });
     }
 
-    /** One line for each tenth of each text: the median of its points. */
-    static String table(List<CurvePoint> points) {
-        var lines = new ArrayList<List<String>>();
-        lines.add(List.of("model", "tokens", "ms/token", "tokens/s", "of reading speed", "MB of the text"));
-        for (var model : points.stream().map(CurvePoint::model).distinct().toList()) {
-            var own = points.stream().filter(p -> p.model().equals(model)).toList();
-            int each = own.size() / TENTHS;
-            for (int tenth = 0; tenth < TENTHS; tenth++) {
-                int from = tenth == 0 ? 0 : own.get(tenth * each - 1).tokens();
-                lines.add(line(from, CurvePoint.median(own.subList(tenth * each, (tenth + 1) * each))));
-            }
+    final void requireModel(String option, String name) {
+        try {
+            Models.config(name);
+        } catch (IllegalArgumentException e) {
+            throw new ParameterException(spec.commandLine(), option + ": " + e.getMessage());
         }
-        return Table.align(lines);
     }
 
-    private static List<String> line(int from, CurvePoint p) {
-        return List.of(
-                p.model(),
-                String.format(Locale.ROOT, "%,d–%,d", from, p.tokens()),
-                Table.number(p.milliseconds()),
-                Table.number(1e3 / p.milliseconds()),
-                String.format(Locale.ROOT, "%.0f %%", 100 * p.readMilliseconds() / p.milliseconds()),
-                Table.number(p.megabytes()));
+    /** Writes the files {@code name.csv} and {@code name.png}, and prints the table. */
+    final void keep(String name, List<String> csv, String table, XYChart... panels) throws IOException {
+        Path points = folder.resolve(name + ".csv"), picture = folder.resolve(name + ".png");
+        Files.write(points, csv);
+        out.println("\n" + table);
+        CurvePicture.save(picture, panels);
+        out.println("kept in " + points + " and " + picture);
     }
 }

@@ -1,42 +1,59 @@
 package megalodon4j.bench;
 
+import java.awt.Color;
+import java.awt.Font;
+import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.List;
-import org.knowm.xchart.BitmapEncoder;
-import org.knowm.xchart.BitmapEncoder.BitmapFormat;
+import javax.imageio.ImageIO;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
+import org.knowm.xchart.style.Styler.LegendLayout;
 import org.knowm.xchart.style.Styler.LegendPosition;
-import org.knowm.xchart.style.markers.SeriesMarkers;
 
-/** Time a token over the length of the text, a line for each model. */
+/** Curves as panels side by side in a PNG. */
 final class CurvePicture {
-    // Dots an inch, for screens that show two where others show one.
-    private static final int FINE = 144;
+    // Dots for each one asked for: for screens that show two where others show one.
+    private static final int FINE = 2;
+
+    private static final Font TITLES = new Font(Font.SANS_SERIF, Font.PLAIN, 13);
+    private static final Font LABELS = new Font(Font.SANS_SERIF, Font.PLAIN, 12);
+    private static final Color GRID = new Color(0xdddddd);
+    private static final Color[] COLOURS = {new Color(0x0b62b0), new Color(0xe07b00)}; // apart for the colour-blind too
 
     private CurvePicture() {}
 
-    static void save(List<CurvePoint> points, Path png) throws IOException {
-        BitmapEncoder.saveBitmapWithDPI(chart(points), png.toString(), BitmapFormat.PNG, FINE);
+    /** An empty panel that looks like all of them; its y axis begins at 0. */
+    static XYChart chart(int width, String xTitle, String yTitle) {
+        var chart = new XYChartBuilder()
+                .width(width)
+                .height(400)
+                .xAxisTitle(xTitle)
+                .yAxisTitle(yTitle)
+                .build();
+        var style = chart.getStyler();
+        style.setYAxisMin(0.0).setPlotMargin(0).setAxisTicksLineVisible(false).setAxisTitleFont(TITLES);
+        style.setAxisTickLabelsFont(LABELS).setPlotGridLinesColor(GRID);
+        style.setChartBackgroundColor(Color.WHITE).setPlotBorderColor(GRID).setChartPadding(16);
+        style.setSeriesColors(COLOURS).setLegendFont(TITLES).setLegendBorderColor(Color.WHITE);
+        style.setLegendPosition(LegendPosition.OutsideS).setLegendLayout(LegendLayout.Horizontal);
+        return chart;
     }
 
-    private static XYChart chart(List<CurvePoint> points) {
-        var chart = new XYChartBuilder()
-                .width(800)
-                .height(400)
-                .xAxisTitle("tokens of the text")
-                .yAxisTitle("milliseconds a token")
-                .build();
-        chart.getStyler().setYAxisMin(0.0).setLegendPosition(LegendPosition.InsideNE);
-        for (var model : points.stream().map(CurvePoint::model).distinct().toList()) {
-            var own = points.stream().filter(p -> p.model().equals(model)).toList();
-            chart.addSeries(
-                            model,
-                            own.stream().mapToDouble(CurvePoint::tokens).toArray(),
-                            own.stream().mapToDouble(CurvePoint::milliseconds).toArray())
-                    .setMarker(SeriesMarkers.NONE);
+    static void save(Path png, XYChart... panels) throws IOException {
+        int width = 0, height = 0;
+        for (var panel : panels) {
+            width += panel.getWidth();
+            height = Math.max(height, panel.getHeight());
         }
-        return chart;
+        var image = new BufferedImage(FINE * width, FINE * height, BufferedImage.TYPE_INT_RGB);
+        var graphics = image.createGraphics();
+        graphics.scale(FINE, FINE);
+        for (var panel : panels) {
+            panel.paint(graphics, panel.getWidth(), panel.getHeight());
+            graphics.translate(panel.getWidth(), 0);
+        }
+        graphics.dispose();
+        ImageIO.write(image, "png", png.toFile());
     }
 }

@@ -4,18 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.io.ByteArrayOutputStream;
-import java.io.IOException;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Collection;
 import java.util.List;
 import java.util.stream.Stream;
-import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.openjdk.jmh.results.RunResult;
@@ -93,32 +85,5 @@ class BenchmarksTest {
     void aStepOf16Times512TokensIsSoMuchWork() {
         assertEquals(0.67, 2 * 16 * 512 * Models.multiplyAdds(Models.config("llama"), 512) * 1e-12, 0.005);
         assertEquals(0.57, 2 * 16 * 512 * Models.multiplyAdds(Models.config("megalodon"), 512) * 1e-12, 0.005);
-    }
-
-    @Test
-    void aCurveIsATableAFileAndAPicture(@TempDir Path folder) throws IOException {
-        var printed = new ByteArrayOutputStream();
-        int exitCode =
-                curve(printed, "--text", "tiny-llama=100", "--text", "tiny-megalodon=61", "--out", folder.toString());
-        assertEquals(0, exitCode, printed.toString());
-        var lines = Files.readAllLines(folder.resolve("curve.csv"));
-        assertEquals(1 + 2 * CurvePoint.POINTS, lines.size());
-        assertTrue(lines.get(CurvePoint.POINTS).startsWith("tiny-llama,100,"), lines.get(CurvePoint.POINTS));
-        assertTrue(lines.getLast().startsWith("tiny-megalodon,61,"), lines.getLast());
-        assertTrue(printed.toString().contains("tiny-llama"), printed.toString());
-        var picture = ImageIO.read(folder.resolve("curve.png").toFile());
-        assertTrue(picture.getWidth() > picture.getHeight(), picture.toString());
-    }
-
-    @Test
-    void aCurveRefusesWhatItCannotMeasure(@TempDir Path folder) {
-        for (var wrong : List.of("gpt=100", "tiny-llama=49", "tiny-llama=some")) {
-            assertEquals(2, curve(new ByteArrayOutputStream(), "--text", wrong, "--out", folder.toString()), wrong);
-        }
-        assertEquals(2, curve(new ByteArrayOutputStream(), "--cores", "0", "--out", folder.toString()));
-    }
-
-    private static int curve(ByteArrayOutputStream printed, String... args) {
-        return BenchMain.curve(new PrintStream(printed, true, StandardCharsets.UTF_8), args);
     }
 }

@@ -20,7 +20,7 @@ import megalodon4j.tensor.Tensor;
  * @param readMilliseconds the median of passes over as much memory as the weights take, among them
  * @param megabytes of live heap beyond what there was before the text began
  */
-record CurvePoint(String model, int tokens, double milliseconds, double readMilliseconds, double megabytes) {
+record TextPoint(String model, int tokens, double milliseconds, double readMilliseconds, double megabytes) {
     /** Points of a text. */
     static final int POINTS = 50;
 
@@ -33,19 +33,19 @@ record CurvePoint(String model, int tokens, double milliseconds, double readMill
     private static final int READ_EVERY = 50;
 
     /** Generates a text, weights being random. */
-    static List<CurvePoint> measure(String model, int tokens, int cores) {
+    static List<TextPoint> measure(String model, int tokens, int cores) {
         try (var backend = Backend.cpu(cores)) {
             var text = new Text(backend, model);
             text.begin();
             text.stretch(Math.min(WARM_UP, tokens));
             text.begin();
             double before = liveMegabytes();
-            var points = new ArrayList<CurvePoint>();
+            var points = new ArrayList<TextPoint>();
             for (int i = 1, done = 0; i <= POINTS; i++) {
                 int end = (int) ((long) tokens * i / POINTS);
                 var times = text.stretch(end - done);
                 done = end;
-                points.add(new CurvePoint(model, end, times.token, times.read, liveMegabytes() - before));
+                points.add(new TextPoint(model, end, times.token, times.read, liveMegabytes() - before));
             }
             return points;
         }
@@ -89,7 +89,7 @@ record CurvePoint(String model, int tokens, double milliseconds, double readMill
                 last = SAMPLING.sample(session.feed(last), random);
                 token[i] = System.nanoTime() - start;
             }
-            return new Times(1e-6 * median(token), 1e-6 * median(read));
+            return new Times(1e-6 * Median.of(token), 1e-6 * Median.of(read));
         }
     }
 
@@ -100,26 +100,21 @@ record CurvePoint(String model, int tokens, double milliseconds, double readMill
     }
 
     /** The medians of neighbours, at the last one's length. */
-    static CurvePoint median(List<CurvePoint> points) {
-        return new CurvePoint(
+    static TextPoint median(List<TextPoint> points) {
+        return new TextPoint(
                 points.getFirst().model,
                 points.getLast().tokens,
-                median(points, CurvePoint::milliseconds),
-                median(points, CurvePoint::readMilliseconds),
-                median(points, CurvePoint::megabytes));
+                median(points, TextPoint::milliseconds),
+                median(points, TextPoint::readMilliseconds),
+                median(points, TextPoint::megabytes));
     }
 
-    private static double median(List<CurvePoint> points, ToDoubleFunction<CurvePoint> value) {
-        return median(points.stream().mapToDouble(value).toArray());
-    }
-
-    private static double median(double[] values) {
-        Arrays.sort(values);
-        return (values[(values.length - 1) / 2] + values[values.length / 2]) / 2;
+    private static double median(List<TextPoint> points, ToDoubleFunction<TextPoint> value) {
+        return Median.of(points.stream().mapToDouble(value).toArray());
     }
 
     /** A line for each point, behind one of names. */
-    static List<String> csv(List<CurvePoint> points) {
+    static List<String> csv(List<TextPoint> points) {
         var lines = new ArrayList<>(List.of("model,tokens,ms_per_token,read_ms,text_mb"));
         for (var p : points) {
             lines.add(String.format(
