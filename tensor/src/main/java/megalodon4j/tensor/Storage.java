@@ -2,7 +2,7 @@ package megalodon4j.tensor;
 
 /** A run of floats in a device's memory. What it really is (an array, a device pointer) is known to its {@link Backend} alone. */
 public abstract class Storage {
-    // Of those that share a size class and therefore memory.
+    // With one, the tensors that share a size class and therefore memory would replace each other throughout a step.
     private static final int SHAPES = 4;
 
     private final int capacity;
