@@ -22,19 +22,23 @@ public final class Scope implements AutoCloseable {
 
     /** A blank tensor that lives until the scope is closed. */
     public Tensor tensor(Shape shape) {
-        return tensor(shape, shape.columns());
+        return tensor(shape.sizes, shape.columns());
     }
 
     /** {@link #tensor(Shape)} of {@code leading.withColumns(columns)}. */
     public Tensor tensor(Shape leading, int columns) {
-        var storage = backend.take(leading.elements(columns));
-        taken.add(storage);
-        return storage.tensor(backend, leading, columns);
+        return tensor(leading.sizes, columns);
     }
 
     /** {@link #tensor(Shape)} of {@code Shape.of(sizes)}. */
     public Tensor tensor(int... sizes) {
-        return tensor(Shape.of(sizes));
+        return tensor(sizes, Shape.columns(sizes));
+    }
+
+    private Tensor tensor(int[] sizes, int columns) {
+        var storage = backend.take(Shape.elements(sizes, columns));
+        taken.add(storage);
+        return storage.tensor(backend, sizes, columns);
     }
 
     /** Gives the memory of a tensor of this scope back early. */

@@ -5,26 +5,49 @@ import java.util.stream.Collectors;
 
 /** The sizes of a row-major tensor's dimensions, outermost first. A scalar has none; a size of 0 is allowed. */
 public final class Shape {
-    private final int[] sizes;
+    /** Not to be changed. */
+    final int[] sizes;
+
     private final int elements;
 
     private Shape(int[] sizes) {
-        long product = 1;
-        for (int size : sizes) {
-            if (size < 0) {
-                throw new IllegalArgumentException("a size must not be negative: " + Arrays.toString(sizes));
-            }
-            product *= size;
-            if (product > Integer.MAX_VALUE) {
-                throw new IllegalArgumentException("more than 2^31 - 1 elements: " + Arrays.toString(sizes));
-            }
-        }
         this.sizes = sizes;
-        this.elements = (int) product;
+        this.elements = elements(sizes, columns(sizes));
     }
 
     public static Shape of(int... sizes) {
         return new Shape(sizes.clone());
+    }
+
+    /** The sizes with another last one, which a scalar does not have. */
+    static Shape of(int[] sizes, int columns) {
+        return new Shape(withColumns(sizes, columns));
+    }
+
+    private static int[] withColumns(int[] sizes, int columns) {
+        var changed = sizes.clone();
+        if (sizes.length > 0) {
+            changed[sizes.length - 1] = columns;
+        }
+        return changed;
+    }
+
+    /** The elements of {@code of(sizes, columns)}. */
+    static int elements(int[] sizes, int columns) {
+        long product = 1;
+        for (int i = 0; i < sizes.length; i++) {
+            int size = i < sizes.length - 1 ? sizes[i] : columns;
+            product *= size;
+            if (size < 0 || product > Integer.MAX_VALUE) {
+                String problem = size < 0 ? "a size must not be negative: " : "more than 2^31 - 1 elements: ";
+                throw new IllegalArgumentException(problem + Arrays.toString(withColumns(sizes, columns)));
+            }
+        }
+        return (int) product;
+    }
+
+    static int columns(int[] sizes) {
+        return sizes.length == 0 ? 1 : sizes[sizes.length - 1];
     }
 
     /** The number of dimensions. */
@@ -44,7 +67,7 @@ public final class Shape {
 
     /** The size of the last dimension; 1 for a scalar. */
     public int columns() {
-        return sizes.length == 0 ? 1 : sizes[sizes.length - 1];
+        return columns(sizes);
     }
 
     /** The product of all sizes but the last: how many rows there are when all leading dimensions are taken as one. */
@@ -56,36 +79,21 @@ public final class Shape {
         return rows;
     }
 
-    /** The same leading dimensions with another last one; a scalar has none to change. */
+    /** The same leading dimensions with another last one. */
     public Shape withColumns(int columns) {
-        if (columns == columns()) {
-            return this;
-        }
-        var changed = sizes.clone();
-        changed[changed.length - 1] = columns;
-        return new Shape(changed);
+        return columns == columns() ? this : of(sizes, columns);
     }
 
     public int[] toArray() {
         return sizes.clone();
     }
 
-    /** {@code withColumns(columns).elements()}. */
-    int elements(int columns) {
-        long product = (long) rows() * columns;
-        if (product > Integer.MAX_VALUE) {
-            throw new IllegalArgumentException("more than 2^31 - 1 elements: " + rows() + " rows of " + columns);
-        }
-        return (int) product;
-    }
-
-    /** Whether this is {@code leading.withColumns(columns)}. */
-    boolean equals(Shape leading, int columns) {
-        int last = sizes.length - 1;
+    /** Whether this equals {@code of(sizes, columns)}. */
+    boolean equals(int[] sizes, int columns) {
+        int leading = Math.max(0, this.sizes.length - 1);
         return columns == columns()
-                && (leading == this
-                        || leading.sizes.length == sizes.length
-                                && Arrays.equals(sizes, 0, last, leading.sizes, 0, last));
+                && sizes.length == this.sizes.length
+                && (sizes == this.sizes || Arrays.equals(sizes, 0, leading, this.sizes, 0, leading));
     }
 
     @Override

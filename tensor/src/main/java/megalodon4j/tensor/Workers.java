@@ -27,42 +27,19 @@ public final class Workers implements AutoCloseable {
     private static final long SPIN_NANOS = 200_000;
 
     private final Thread[] helpers;
-    private volatile Job job;
+
+    // The loop at work. A worker takes an item by counting left down; until it has counted done up, the loop cannot
+    // end, so
+    // that items and task are those of the item. Thus a helper that comes late finds nothing left, or works at the next
+    // loop:
+    // the caller waits for items, never for a thread that the machine does not run.
+    private final AtomicInteger left = new AtomicInteger();
+    private final AtomicInteger done = new AtomicInteger();
+    private int items;
+    private Task task;
+
+    private volatile Throwable failure;
     private volatile boolean closed;
-
-    /**
-     * One loop. Each has its own counters, so that a helper that comes late finds nothing left and disturbs nothing: the caller waits for items, never
-     * for a thread that the machine does not run.
-     */
-    private static final class Job {
-        private final int items;
-        private final AtomicInteger next = new AtomicInteger();
-        private final AtomicInteger done = new AtomicInteger();
-        private Task task;
-        private volatile Throwable failure;
-
-        Job(int items, Task task) {
-            this.items = items;
-            this.task = task;
-        }
-
-        /** Computes items until none are left. */
-        void work(int worker) {
-            for (int i = next.getAndIncrement(); i < items; i = next.getAndIncrement()) {
-                try {
-                    task.run(i, worker);
-                } catch (Throwable e) {
-                    failure = e;
-                    done.addAndGet(Math.max(0, items - next.getAndSet(items)));
-                }
-                done.incrementAndGet();
-            }
-        }
-
-        boolean isDone() {
-            return done.get() == items;
-        }
-    }
 
     /** @param count threads in all, the caller's included; at least 1 */
     public Workers(int count) {
@@ -92,22 +69,29 @@ public final class Workers implements AutoCloseable {
             }
             return;
         }
-        var current = new Job(items, task);
-        job = current;
+        if (this.task != null) {
+            throw new IllegalStateException("a loop inside a loop: workers run one at a time");
+        }
+        this.items = items;
+        this.task = task;
+        done.set(0);
+        left.set(items);
         for (var helper : helpers) {
             LockSupport.unpark(helper);
         }
-        current.work(0);
-        await(current);
-        current.task = null; // what it refers to may be large
-        if (current.failure != null) {
-            throw current.failure instanceof RuntimeException e ? e : new IllegalStateException(current.failure);
+        work(0);
+        await();
+        this.task = null; // what it refers to may be large
+        if (failure != null) {
+            var thrown = failure;
+            failure = null;
+            throw thrown instanceof RuntimeException e ? e : new IllegalStateException(thrown);
         }
     }
 
-    private static void await(Job job) {
+    private void await() {
         long deadline = System.nanoTime() + SPIN_NANOS;
-        while (!job.isDone()) {
+        while (done.get() < items) {
             if (System.nanoTime() < deadline) {
                 Thread.onSpinWait();
             } else {
@@ -117,11 +101,26 @@ public final class Workers implements AutoCloseable {
         }
     }
 
+    /** Computes items until none are left. */
+    private void work(int worker) {
+        for (int n = left.get(); n > 0; n = left.get()) {
+            if (left.compareAndSet(n, n - 1)) {
+                int skipped = 0;
+                try {
+                    task.run(items - n, worker);
+                } catch (Throwable e) {
+                    failure = e;
+                    skipped = left.getAndSet(0);
+                }
+                done.addAndGet(1 + skipped);
+            }
+        }
+    }
+
     private void serve(int worker) {
-        Job seen = null;
         while (true) {
             long deadline = System.nanoTime() + SPIN_NANOS;
-            while (job == seen) {
+            while (left.get() == 0) {
                 if (closed) {
                     return;
                 }
@@ -131,8 +130,7 @@ public final class Workers implements AutoCloseable {
                     LockSupport.park(this);
                 }
             }
-            seen = job;
-            seen.work(worker);
+            work(worker);
         }
     }
 

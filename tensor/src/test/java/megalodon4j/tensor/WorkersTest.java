@@ -69,4 +69,16 @@ class WorkersTest {
             }
         }
     }
+
+    @Test
+    void aLoopInsideALoopIsRefused() {
+        try (var workers = new Workers(2)) {
+            assertThrows(IllegalStateException.class, () -> workers.run(4, (_, _) -> workers.run(4, (_, _) -> {})));
+            var times = new AtomicIntegerArray(20);
+            workers.run(20, (item, _) -> times.incrementAndGet(item));
+            for (int item = 0; item < 20; item++) {
+                assertEquals(1, times.get(item));
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 package megalodon4j.train;
 
 import java.io.PrintWriter;
+import java.util.function.Supplier;
 import me.tongfei.progressbar.DelegatingProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
@@ -37,20 +38,20 @@ final class Bar implements AutoCloseable {
     /**
      * So much is done.
      *
-     * @param state what stands beside the bar
-     * @param line what stands on a line of its own where there is no bar
+     * @param state what stands beside the bar; asked for only where there is one
+     * @param line what stands on a line of its own where there is no bar; asked for only when it is time for one
      * @param last whether nothing will follow
      */
-    void show(long done, String state, String line, boolean last) {
+    void show(long done, Supplier<String> state, Supplier<String> line, boolean last) {
         if (bar != null) {
-            bar.setExtraMessage(state);
+            bar.setExtraMessage(state.get());
             bar.stepTo(done);
             return;
         }
         long now = System.nanoTime();
         if (now - lastLine >= NANOS_BETWEEN_LINES || last) {
             lastLine = now;
-            err.println(line);
+            err.println(line.get());
             err.flush();
         }
     }

@@ -43,7 +43,7 @@ final class ByteProgress implements AutoCloseable {
         for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
             out.write(buffer, 0, n);
             done += n;
-            bar.show(done, "", line(), done == total);
+            bar.show(done, () -> "", this::line, done == total);
         }
         return done;
     }

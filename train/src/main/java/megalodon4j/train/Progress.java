@@ -44,15 +44,21 @@ final class Progress implements AutoCloseable {
     void step(int done, double loss, double seconds) {
         boolean warmingUp = done <= first + 2; // the JVM still compiles during the first step
         secondsAStep = warmingUp ? seconds : (1 - NEWEST) * secondsAStep + NEWEST * seconds;
-        var state = String.format(
+        bar.show(done, () -> state(loss), () -> line(done, loss), done == total);
+    }
+
+    private String state(double loss) {
+        return String.format(
                 Locale.ROOT,
                 "loss %.3f, bpc %.3f, %,.0f tokens/s",
                 loss,
                 Metrics.bpc(loss),
                 tokensAStep / secondsAStep);
+    }
+
+    private String line(int done, double loss) {
         var left = duration((total - done) * secondsAStep);
-        var line = String.format(Locale.ROOT, "step %,d of %,d: %s, %s left", done, total, state, left);
-        bar.show(done, state, line, done == total);
+        return String.format(Locale.ROOT, "step %,d of %,d: %s, %s left", done, total, state(loss), left);
     }
 
     static String duration(double seconds) {

@@ -152,7 +152,9 @@ final class EmaScan {
             a = before;
             dgr = d.mul(FloatVector.fromArray(SPECIES, w, history + (2 * t + 2) * W))
                     .add(dgr);
-            dgi = dgi.sub(d.mul(FloatVector.fromArray(SPECIES, w, history + (2 * t + 3) * W)));
+            dgi = d.mul(FloatVector.fromArray(SPECIES, w, history + (2 * t + 3) * W))
+                    .neg()
+                    .add(dgi);
             var hr = FloatVector.fromArray(SPECIES, w, history + (2 * t) * W);
             var hi = FloatVector.fromArray(SPECIES, w, history + (2 * t + 1) * W);
             dqr = a.mul(hr).add(b.mul(hi).add(dqr));

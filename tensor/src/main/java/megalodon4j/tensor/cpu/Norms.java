@@ -166,8 +166,8 @@ final class Norms {
         for (; i <= n - 2 * W; i += 2 * W) {
             var g0 = FloatVector.fromArray(SPECIES, dy, dyo + i).mul(FloatVector.fromArray(SPECIES, factor, i));
             var g1 = FloatVector.fromArray(SPECIES, dy, dyo + i + W).mul(FloatVector.fromArray(SPECIES, factor, i + W));
-            s0 = s0.add(g0.mul(FloatVector.fromArray(SPECIES, x, xo + i).sub(mu)));
-            s1 = s1.add(g1.mul(FloatVector.fromArray(SPECIES, x, xo + i + W).sub(mu)));
+            s0 = g0.mul(FloatVector.fromArray(SPECIES, x, xo + i).sub(mu)).add(s0);
+            s1 = g1.mul(FloatVector.fromArray(SPECIES, x, xo + i + W).sub(mu)).add(s1);
         }
         s0 = s0.add(s1);
         if (W > 8) {

@@ -59,11 +59,11 @@ final class Pack {
     /** out[k][r] = a[ao + r·lda + k] for r &lt; count. */
     static void transposeRows(float[] a, int ao, int lda, int count, int depth, float[] out, int to, int width) {
         int k = 0;
-        if (W == 16) {
-            for (; k + 16 <= depth; k += 16) {
+        if (W >= 8) {
+            for (; k + W <= depth; k += W) {
                 // From the last rows down: what those write too much, the first ones overwrite.
-                for (int r = (count - 1) & -16; r >= 0; r -= 16) {
-                    Transpose16.run(a, ao + r * lda + k, lda, count - r - 1, out, to + k * width + r, width);
+                for (int r = (count - 1) & -W; r >= 0; r -= W) {
+                    square(a, ao + r * lda + k, lda, count - r - 1, out, to + k * width + r, width);
                 }
             }
         }
@@ -72,6 +72,14 @@ final class Pack {
             for (int i = k; i < depth; i++) {
                 out[to + i * width + r] = a[from + i];
             }
+        }
+    }
+
+    private static void square(float[] a, int ao, int lda, int last, float[] out, int to, int stride) {
+        if (W == 16) {
+            Transpose16.run(a, ao, lda, last, out, to, stride);
+        } else {
+            Transpose8.run(a, ao, lda, last, out, to, stride);
         }
     }
 }

@@ -84,13 +84,13 @@ final class Reductions {
         var s3 = s0;
         int i = 0;
         for (; i <= n - 4 * W; i += 4 * W) {
-            s0 = s0.add(FloatVector.fromArray(SPECIES, x, xo + i));
-            s1 = s1.add(FloatVector.fromArray(SPECIES, x, xo + i + W));
-            s2 = s2.add(FloatVector.fromArray(SPECIES, x, xo + i + 2 * W));
-            s3 = s3.add(FloatVector.fromArray(SPECIES, x, xo + i + 3 * W));
+            s0 = FloatVector.fromArray(SPECIES, x, xo + i).add(s0);
+            s1 = FloatVector.fromArray(SPECIES, x, xo + i + W).add(s1);
+            s2 = FloatVector.fromArray(SPECIES, x, xo + i + 2 * W).add(s2);
+            s3 = FloatVector.fromArray(SPECIES, x, xo + i + 3 * W).add(s3);
         }
         for (; i <= n - W; i += W) {
-            s0 = s0.add(FloatVector.fromArray(SPECIES, x, xo + i));
+            s0 = FloatVector.fromArray(SPECIES, x, xo + i).add(s0);
         }
         s0 = s0.add(s1).add(s2.add(s3));
         if (W > 8) {
@@ -118,14 +118,14 @@ final class Reductions {
             var x1 = FloatVector.fromArray(SPECIES, x, xo + i + W).sub(centre);
             var x2 = FloatVector.fromArray(SPECIES, x, xo + i + 2 * W).sub(centre);
             var x3 = FloatVector.fromArray(SPECIES, x, xo + i + 3 * W).sub(centre);
-            s0 = s0.add(x0.mul(x0));
-            s1 = s1.add(x1.mul(x1));
-            s2 = s2.add(x2.mul(x2));
-            s3 = s3.add(x3.mul(x3));
+            s0 = x0.mul(x0).add(s0);
+            s1 = x1.mul(x1).add(s1);
+            s2 = x2.mul(x2).add(s2);
+            s3 = x3.mul(x3).add(s3);
         }
         for (; i <= n - W; i += W) {
             var x0 = FloatVector.fromArray(SPECIES, x, xo + i).sub(centre);
-            s0 = s0.add(x0.mul(x0));
+            s0 = x0.mul(x0).add(s0);
         }
         s0 = s0.add(s1).add(s2.add(s3));
         if (W > 8) {
@@ -153,14 +153,14 @@ final class Reductions {
             var x1 = FloatVector.fromArray(SPECIES, x, xo + i + W);
             var x2 = FloatVector.fromArray(SPECIES, x, xo + i + 2 * W);
             var x3 = FloatVector.fromArray(SPECIES, x, xo + i + 3 * W);
-            s0 = s0.add(x0.mul(FloatVector.fromArray(SPECIES, y, yo + i)));
-            s1 = s1.add(x1.mul(FloatVector.fromArray(SPECIES, y, yo + i + W)));
-            s2 = s2.add(x2.mul(FloatVector.fromArray(SPECIES, y, yo + i + 2 * W)));
-            s3 = s3.add(x3.mul(FloatVector.fromArray(SPECIES, y, yo + i + 3 * W)));
+            s0 = x0.mul(FloatVector.fromArray(SPECIES, y, yo + i)).add(s0);
+            s1 = x1.mul(FloatVector.fromArray(SPECIES, y, yo + i + W)).add(s1);
+            s2 = x2.mul(FloatVector.fromArray(SPECIES, y, yo + i + 2 * W)).add(s2);
+            s3 = x3.mul(FloatVector.fromArray(SPECIES, y, yo + i + 3 * W)).add(s3);
         }
         for (; i <= n - W; i += W) {
             var x0 = FloatVector.fromArray(SPECIES, x, xo + i);
-            s0 = s0.add(x0.mul(FloatVector.fromArray(SPECIES, y, yo + i)));
+            s0 = x0.mul(FloatVector.fromArray(SPECIES, y, yo + i)).add(s0);
         }
         s0 = s0.add(s1).add(s2.add(s3));
         if (W > 8) {

@@ -260,7 +260,7 @@ final class Rotary {
             var g = FloatVector.fromArray(SPECIES, dq, dqo + i).mul(FloatVector.fromArray(SPECIES, factor, fo + i));
             var gk = FloatVector.fromArray(SPECIES, dk, dko + i);
             g = g.add(gk.mul(FloatVector.fromArray(SPECIES, factor, fo + width + i)));
-            sum = sum.add(g.mul(FloatVector.fromArray(SPECIES, z, zo + i)));
+            sum = g.mul(FloatVector.fromArray(SPECIES, z, zo + i)).add(sum);
         }
         if (W > 8) {
             sum = sum.add(sum.rearrange(VectorMath.OTHER_HALF));

@@ -74,14 +74,14 @@ final class Softmax {
             var x1 = FloatVector.fromArray(SPECIES, w, at + W);
             var y0 = FloatVector.fromArray(SPECIES, w, at + NR);
             var y1 = FloatVector.fromArray(SPECIES, w, at + NR + W);
-            m0 = m0.blend(x0, x0.compare(VectorOperators.GT, m0));
-            m1 = m1.blend(x1, x1.compare(VectorOperators.GT, m1));
-            n0 = n0.blend(y0, y0.compare(VectorOperators.GT, n0));
-            n1 = n1.blend(y1, y1.compare(VectorOperators.GT, n1));
+            m0 = x0.blend(m0, x0.compare(VectorOperators.LE, m0));
+            m1 = x1.blend(m1, x1.compare(VectorOperators.LE, m1));
+            n0 = y0.blend(n0, y0.compare(VectorOperators.LE, n0));
+            n1 = y1.blend(n1, y1.compare(VectorOperators.LE, n1));
         }
         if (j < keys) {
-            m0 = m0.max(FloatVector.fromArray(SPECIES, w, at));
-            m1 = m1.max(FloatVector.fromArray(SPECIES, w, at + W));
+            m0 = FloatVector.fromArray(SPECIES, w, at).max(m0);
+            m1 = FloatVector.fromArray(SPECIES, w, at + W).max(m1);
         }
         // A column that sees nothing must not compute −∞ − −∞.
         m0.max(n0).mul(scale).max(-Float.MAX_VALUE).intoArray(w, maxima);
@@ -103,7 +103,7 @@ final class Softmax {
                     .lanewise(VectorOperators.LSHL, 23)
                     .reinterpretAsFloats());
             p.intoArray(w, at);
-            total = total.add(p);
+            total = p.add(total);
         }
         total.intoArray(w, sums);
     }

@@ -2,9 +2,10 @@ package megalodon4j.tensor.cpu;
 
 import static megalodon4j.tensor.cpu.CpuStorage.data;
 import static megalodon4j.tensor.cpu.CpuStorage.offset;
+import static megalodon4j.tensor.cpu.Lanes.SPECIES;
+import static megalodon4j.tensor.cpu.Lanes.W;
 
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorSpecies;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
@@ -28,10 +29,6 @@ import megalodon4j.tensor.Workers;
 final class TimestepNorm {
     private static final double FLOOR = 1e-6;
 
-    // Groups are short, typically 12 features: four lanes fit them where sixteen would not.
-    private static final VectorSpecies<Float> SHORT = FloatVector.SPECIES_128;
-    private static final int S = SHORT.length();
-
     // Groups whose recurrence is one item: one cache line of a token's means, and more where there is little time to go
     // through.
     private static final int GROUPS = 16;
@@ -41,6 +38,7 @@ final class TimestepNorm {
     private final Blocks sumsOfTokens, scanGrads, inputGrads;
     private final ColumnSums factorSums;
     private final ColumnSums offsetSums;
+    private final WorkerScratch scratch; // of a token, each (D) and W more
     private Tensor dy, x, mask, state, y, mean, rstd, dx;
     private int groups;
     private float eps;
@@ -60,6 +58,7 @@ final class TimestepNorm {
         inputGrads = new Blocks(workers, this::inputGrad);
         factorSums = new ColumnSums(workers);
         offsetSums = new ColumnSums(workers);
+        scratch = new WorkerScratch(workers);
     }
 
     void forward(
@@ -97,7 +96,8 @@ final class TimestepNorm {
     private void means(int from, int to, int worker) {
         int d = x.columns();
         for (int row = from; row < to; row++) {
-            means(data(x), offset(x) + row * d, data(mean), offset(mean) + row * groups, groups, d / groups);
+            int size = d / groups;
+            addGroups(data(x), offset(x) + row * d, size, data(mean), offset(mean) + row * groups, groups, size);
         }
     }
 
@@ -113,11 +113,12 @@ final class TimestepNorm {
     }
 
     private void normalise(int from, int to, int worker) {
-        int d = x.columns();
+        int d = x.columns(), means = 0, rstds = d + W;
+        float[] s = scratch.of(worker, 2 * (d + W));
         for (int row = from; row < to; row++) {
-            int xo = offset(x) + row * d, yo = offset(y) + row * d;
-            int mo = offset(mean) + row * groups, ro = offset(rstd) + row * groups;
-            normalise(data(x), xo, data(mean), mo, data(rstd), ro, factor, offsets, data(y), yo, groups, d / groups);
+            spread(data(mean), offset(mean) + row * groups, s, means, groups, d / groups);
+            spread(data(rstd), offset(rstd) + row * groups, s, rstds, groups, d / groups);
+            normalise(data(x), offset(x) + row * d, s, means, rstds, factor, offsets, data(y), offset(y) + row * d, d);
         }
     }
 
@@ -161,14 +162,18 @@ final class TimestepNorm {
 
     private void sums(int from, int to, int worker) {
         int d = x.columns(), size = d / groups, dwAt = factorSums.open(from), dbAt = offsetSums.open(from);
-        float[] dys = data(dy), xs = data(x), means = data(mean), rstds = data(rstd);
+        int means = 0, rstds = d + W, gs = 2 * (d + W), vs = 3 * (d + W);
+        float[] dys = data(dy), xs = data(x), s = scratch.of(worker, 4 * (d + W));
         for (int row = from; row < to; row++) {
             int g = row * groups, dyo = offset(dy) + row * d, xo = offset(x) + row * d;
-            int mo = offset(mean) + g, ro = offset(rstd) + g;
-            means(xs, xo, groupMeans, g, groups, size);
-            groupSums(dys, dyo, factor, xs, xo, means, mo, sums, deviations, g, groups, size);
+            spread(data(mean), offset(mean) + g, s, means, groups, size);
+            spread(data(rstd), offset(rstd) + g, s, rstds, groups, size);
+            addGroups(xs, xo, size, groupMeans, g, groups, size);
+            products(dys, dyo, factor, xs, xo, s, means, gs, vs, d);
+            addGroups(s, gs, size, sums, g, groups, 1);
+            addGroups(s, vs, size, deviations, g, groups, 1);
             if (factorSums.wanted()) {
-                factorGrad(dys, dyo, xs, xo, means, mo, rstds, ro, factorSums.partial, dwAt, groups, size);
+                factorGrad(dys, dyo, xs, xo, s, means, rstds, factorSums.partial, dwAt, d);
             }
             if (offsetSums.wanted()) {
                 Elementwise.add(1, dys, dyo, offsetSums.partial, dbAt, d, true);
@@ -186,10 +191,14 @@ final class TimestepNorm {
     }
 
     private void inputGrad(int from, int to, int worker) {
-        int d = x.columns();
+        int d = x.columns(), rstds = 0, shares = d + W;
+        float[] s = scratch.of(worker, 2 * (d + W));
         for (int row = from; row < to; row++) {
-            int g = row * groups, dyo = offset(dy) + row * d, dxo = offset(dx) + row * d, ro = offset(rstd) + g;
-            inputGrad(data(dy), dyo, factor, data(rstd), ro, sums, g, data(dx), dxo, groups, d / groups, addX);
+            int g = row * groups;
+            spread(data(rstd), offset(rstd) + g, s, rstds, groups, d / groups);
+            spread(sums, g, s, shares, groups, d / groups);
+            inputGrad(
+                    data(dy), offset(dy) + row * d, factor, s, rstds, shares, data(dx), offset(dx) + row * d, d, addX);
         }
     }
 
@@ -283,21 +292,35 @@ final class TimestepNorm {
         return valid;
     }
 
-    // --- one token: for every group, four features at a time --------------------------------------------------------
+    // --- one token: groups are short, typically 12 features, so that vectors go through all of them
+    // ----------------------
 
-    /** The mean of each group's features. */
-    private static void means(float[] x, int xo, float[] means, int mo, int groups, int size) {
-        for (int group = 0; group < groups; group++, xo += size) {
-            var s = FloatVector.zero(SHORT);
-            int i = 0;
-            for (; i <= size - S; i += S) {
-                s = s.add(FloatVector.fromArray(SHORT, x, xo + i));
+    /** What each group has, for each of its features; what a group writes too much, the next one overwrites. */
+    private static void spread(float[] from, int at, float[] to, int out, int groups, int size) {
+        for (int group = 0; group < groups; group++, out += size) {
+            var x = FloatVector.broadcast(SPECIES, from[at + group]);
+            for (int i = 0; i < size; i += W) {
+                x.intoArray(to, out + i);
             }
-            float sum = (s.lane(0) + s.lane(1)) + (s.lane(2) + s.lane(3));
+        }
+    }
+
+    /** The sum of each group's features, divided. */
+    private static void addGroups(float[] x, int xo, int size, float[] sums, int so, int groups, float divisor) {
+        for (int group = 0; group < groups; group++, xo += size) {
+            float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+            int i = 0;
+            for (; i <= size - 4; i += 4) {
+                s0 += x[xo + i];
+                s1 += x[xo + i + 1];
+                s2 += x[xo + i + 2];
+                s3 += x[xo + i + 3];
+            }
+            float sum = (s0 + s1) + (s2 + s3);
             for (; i < size; i++) {
                 sum += x[xo + i];
             }
-            means[mo + group] = sum / size;
+            sums[so + group] = sum / divisor;
         }
     }
 
@@ -305,96 +328,60 @@ final class TimestepNorm {
     private static void normalise(
             float[] x,
             int xo,
-            float[] mean,
-            int mo,
-            float[] rstd,
-            int ro,
+            float[] s,
+            int mean,
+            int rstd,
             float[] factor,
             float[] offset,
             float[] y,
             int yo,
-            int groups,
-            int size) {
-        int at = 0;
-        for (int group = 0; group < groups; group++) {
-            float mu = mean[mo + group], r = rstd[ro + group];
-            int end = at + size;
-            for (; at <= end - S; at += S) {
-                var normal = FloatVector.fromArray(SHORT, x, xo + at).sub(mu).mul(r);
-                normal.mul(FloatVector.fromArray(SHORT, factor, at))
-                        .add(FloatVector.fromArray(SHORT, offset, at))
-                        .intoArray(y, yo + at);
-            }
-            for (; at < end; at++) {
-                y[yo + at] = (x[xo + at] - mu) * r * factor[at] + offset[at];
-            }
+            int n) {
+        int i = 0;
+        for (; i <= n - W; i += W) {
+            FloatVector.fromArray(SPECIES, x, xo + i)
+                    .sub(FloatVector.fromArray(SPECIES, s, mean + i))
+                    .mul(FloatVector.fromArray(SPECIES, s, rstd + i))
+                    .mul(FloatVector.fromArray(SPECIES, factor, i))
+                    .add(FloatVector.fromArray(SPECIES, offset, i))
+                    .intoArray(y, yo + i);
+        }
+        for (; i < n; i++) {
+            y[yo + i] = (x[xo + i] - s[mean + i]) * s[rstd + i] * factor[i] + offset[i];
         }
     }
 
-    /** S = Σ dy · factor and V = Σ dy · factor · (x − mean) of each group. */
-    private static void groupSums(
-            float[] dy,
-            int dyo,
-            float[] factor,
-            float[] x,
-            int xo,
-            float[] mean,
-            int mo,
-            float[] sums,
-            float[] deviations,
-            int to,
-            int groups,
-            int size) {
-        int at = 0;
-        for (int group = 0; group < groups; group++) {
-            var s = FloatVector.zero(SHORT);
-            var v = s;
-            float mu = mean[mo + group];
-            int end = at + size;
-            for (; at <= end - S; at += S) {
-                var g = FloatVector.fromArray(SHORT, dy, dyo + at).mul(FloatVector.fromArray(SHORT, factor, at));
-                s = s.add(g);
-                v = v.add(g.mul(FloatVector.fromArray(SHORT, x, xo + at).sub(mu)));
-            }
-            float sum = (s.lane(0) + s.lane(1)) + (s.lane(2) + s.lane(3));
-            float deviation = (v.lane(0) + v.lane(1)) + (v.lane(2) + v.lane(3));
-            for (; at < end; at++) {
-                float g = dy[dyo + at] * factor[at];
-                sum += g;
-                deviation += g * (x[xo + at] - mu);
-            }
-            sums[to + group] = sum;
-            deviations[to + group] = deviation;
+    /** g = dy · factor and v = g · (x − mean). */
+    private static void products(
+            float[] dy, int dyo, float[] factor, float[] x, int xo, float[] s, int mean, int g, int v, int n) {
+        int i = 0;
+        for (; i <= n - W; i += W) {
+            var product = FloatVector.fromArray(SPECIES, dy, dyo + i).mul(FloatVector.fromArray(SPECIES, factor, i));
+            product.intoArray(s, g + i);
+            FloatVector.fromArray(SPECIES, x, xo + i)
+                    .sub(FloatVector.fromArray(SPECIES, s, mean + i))
+                    .mul(product)
+                    .intoArray(s, v + i);
+        }
+        for (; i < n; i++) {
+            s[g + i] = dy[dyo + i] * factor[i];
+            s[v + i] = (x[xo + i] - s[mean + i]) * s[g + i];
         }
     }
 
     /** dw += dy · (x − mean) · rstd. */
     private static void factorGrad(
-            float[] dy,
-            int dyo,
-            float[] x,
-            int xo,
-            float[] mean,
-            int mo,
-            float[] rstd,
-            int ro,
-            float[] dw,
-            int dwo,
-            int groups,
-            int size) {
-        int at = 0;
-        for (int group = 0; group < groups; group++) {
-            float mu = mean[mo + group], r = rstd[ro + group];
-            int end = at + size;
-            for (; at <= end - S; at += S) {
-                var normal = FloatVector.fromArray(SHORT, x, xo + at).sub(mu).mul(r);
-                normal.mul(FloatVector.fromArray(SHORT, dy, dyo + at))
-                        .add(FloatVector.fromArray(SHORT, dw, dwo + at))
-                        .intoArray(dw, dwo + at);
-            }
-            for (; at < end; at++) {
-                dw[dwo + at] += dy[dyo + at] * (x[xo + at] - mu) * r;
-            }
+            float[] dy, int dyo, float[] x, int xo, float[] s, int mean, int rstd, float[] dw, int dwo, int n) {
+        int i = 0;
+        for (; i <= n - W; i += W) {
+            FloatVector.fromArray(SPECIES, x, xo + i)
+                    .sub(FloatVector.fromArray(SPECIES, s, mean + i))
+                    .mul(FloatVector.fromArray(SPECIES, s, rstd + i))
+                    .mul(FloatVector.fromArray(SPECIES, dy, dyo + i))
+                    .add(FloatVector.fromArray(SPECIES, dw, dwo + i))
+                    .intoArray(dw, dwo + i);
+        }
+        for (; i < n; i++) {
+            dw[dwo + i] += (x[xo + i] - s[mean + i]) * s[rstd + i] * dy[dyo + i];
         }
     }
 
@@ -403,28 +390,24 @@ final class TimestepNorm {
             float[] dy,
             int dyo,
             float[] factor,
-            float[] rstd,
-            int ro,
-            float[] shares,
-            int so,
+            float[] s,
+            int rstd,
+            int share,
             float[] dx,
             int dxo,
-            int groups,
-            int size,
+            int n,
             boolean add) {
-        int at = 0;
-        for (int group = 0; group < groups; group++) {
-            float r = rstd[ro + group], share = shares[so + group];
-            int end = at + size;
-            for (; at <= end - S; at += S) {
-                var g = FloatVector.fromArray(SHORT, dy, dyo + at).mul(FloatVector.fromArray(SHORT, factor, at));
-                var sum = g.mul(r).add(share);
-                (add ? sum.add(FloatVector.fromArray(SHORT, dx, dxo + at)) : sum).intoArray(dx, dxo + at);
-            }
-            for (; at < end; at++) {
-                float sum = dy[dyo + at] * factor[at] * r + share;
-                dx[dxo + at] = add ? dx[dxo + at] + sum : sum;
-            }
+        int i = 0;
+        for (; i <= n - W; i += W) {
+            var sum = FloatVector.fromArray(SPECIES, dy, dyo + i)
+                    .mul(FloatVector.fromArray(SPECIES, factor, i))
+                    .mul(FloatVector.fromArray(SPECIES, s, rstd + i))
+                    .add(FloatVector.fromArray(SPECIES, s, share + i));
+            (add ? sum.add(FloatVector.fromArray(SPECIES, dx, dxo + i)) : sum).intoArray(dx, dxo + i);
+        }
+        for (; i < n; i++) {
+            float sum = dy[dyo + i] * factor[i] * s[rstd + i] + s[share + i];
+            dx[dxo + i] = add ? dx[dxo + i] + sum : sum;
         }
     }
 }

@@ -116,8 +116,8 @@ final class Tokens {
         var m1 = m0;
         int i = 0;
         for (; i <= n - 2 * W; i += 2 * W) {
-            m0 = m0.max(FloatVector.fromArray(SPECIES, x, xo + i));
-            m1 = m1.max(FloatVector.fromArray(SPECIES, x, xo + i + W));
+            m0 = FloatVector.fromArray(SPECIES, x, xo + i).max(m0);
+            m1 = FloatVector.fromArray(SPECIES, x, xo + i + W).max(m1);
         }
         float max = m0.max(m1).reduceLanes(VectorOperators.MAX);
         for (; i < n; i++) {

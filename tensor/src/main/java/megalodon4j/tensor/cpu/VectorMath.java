@@ -13,9 +13,17 @@ import jdk.incubator.vector.VectorShuffle;
  * <p>The Vector API has both, but {@code lanewise(EXP)} and {@code reduceLanes(ADD)} give other last bits in the interpreter than in
  * compiled code: a result would depend on the moment at which the compiler gets to a kernel, and no two runs would be the same.
  *
- * <p>C2 always inlines the Vector API, but stops inlining anything else once a compilation has grown to 18,000 nodes; a vector that is then
- * passed to a method of ours, or returned by one, becomes an object. Kernels therefore write out multiplication and addition rather than call
- * {@link Lanes#fma}, write out the sum across lanes, and take their exponentials from arrays or write them out too.
+ * <p>Kernels make no objects, which is a matter of how C2 compiles the Vector API. It always inlines that, but stops inlining anything else
+ * once a compilation has grown to 18,000 nodes; a vector that is then passed to a method of ours, or returned by one, becomes an object. And it
+ * must know a vector's class to inline its methods: it knows that of what an operation gives, but not that of what a loop changes until those
+ * methods are inlined. Therefore
+ *
+ * <ul>
+ *   <li>kernels write out multiplication and addition rather than call {@link Lanes#fma}, write out the sum across lanes, and take their
+ *       exponentials from arrays or write them out too;
+ *   <li>what a loop adds up is an argument of its operation: {@code sum = product.add(sum)}, not {@code sum.add(product)};
+ *   <li>all vectors of floats have the length of {@link Lanes#SPECIES}: with two classes about, C2 would compile both into every kernel.
+ * </ul>
  */
 final class VectorMath {
     /** v + v.rearrange(OTHER_HALF) has the sums of both halves of 16 lanes in each; the first step of a sum. */
@@ -26,7 +34,7 @@ final class VectorMath {
 
     // Beyond these, 2ⁿ is 0 and ∞ in the representation below: n = −127 and n = 128.
     static final float LOWEST = -88;
-    private static final float HIGHEST = 88.7f;
+    static final float HIGHEST = 88.7f;
 
     // x + ROUND rounds x to an integer and has it, plus the bias of float's exponent, in its low bits.
     static final float ROUND = 0x1.8p23f + 127;
