@@ -62,12 +62,19 @@ abstract class Curve implements Callable<Integer> {
         }
     }
 
-    /** Writes the files {@code name.csv} and {@code name.png}, and prints the table. */
-    final void keep(String name, List<String> csv, String table, XYChart... panels) throws IOException {
-        Path points = folder.resolve(name + ".csv"), picture = folder.resolve(name + ".png");
-        Files.write(points, csv);
+    /** Writes the points that there are: a measurement that is broken off keeps them. */
+    final void keep(String name, List<String> csv) throws IOException {
+        Files.write(file(name, "csv"), csv);
+    }
+
+    /** Prints the table of all points and draws their picture. */
+    final void show(String name, String table, XYChart... panels) throws IOException {
         out.println("\n" + table);
-        CurvePicture.save(picture, panels);
-        out.println("kept in " + points + " and " + picture);
+        CurvePicture.save(file(name, "png"), panels);
+        out.println("kept in " + file(name, "csv") + " and " + file(name, "png"));
+    }
+
+    private Path file(String name, String ending) {
+        return folder.resolve(name + "." + ending);
     }
 }

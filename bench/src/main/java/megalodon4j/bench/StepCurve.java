@@ -62,11 +62,11 @@ final class StepCurve extends Curve {
         for (var model : models) {
             for (int length : lengths) {
                 points.add(StepProcess.measure(model, tokens / length, length, cores, steps, out));
+                keep("steps", StepPoint.csv(points));
             }
         }
-        keep(
+        show(
                 "steps",
-                StepPoint.csv(points),
                 table(points),
                 panel("seconds a step", points, StepPoint::median),
                 panel("peak memory (" + PeakMemory.kind() + "), GB", points, StepPoint::gigabytes));

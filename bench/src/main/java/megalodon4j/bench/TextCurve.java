@@ -54,8 +54,11 @@ final class TextCurve extends Curve {
     @Override
     void measure(PrintStream out, int cores) throws IOException {
         var points = new ArrayList<TextPoint>();
-        wanted().forEach((model, tokens) -> points.addAll(TextPoint.measure(model, tokens, cores)));
-        keep("text", TextPoint.csv(points), table(points), chart(points));
+        for (var text : wanted().entrySet()) {
+            points.addAll(TextPoint.measure(text.getKey(), text.getValue(), cores));
+            keep("text", TextPoint.csv(points));
+        }
+        show("text", table(points), chart(points));
     }
 
     /** One line for each tenth of each text: the median of its points. */
