@@ -222,7 +222,7 @@ final class Attention {
                 + (dPanels + ePanels) * count
                 + 2 * count * NR
                 + rowPanels * NR
-                + NR * (2 * (d + e) + dColumns)
+                + NR * (d + e + dColumns)
                 + 2 * NR * Math.max(d, e)
                 + count
                 + 12 * slack;
