@@ -33,8 +33,8 @@ import org.openjdk.jmh.runner.options.OptionsBuilder;
 import org.openjdk.jmh.runner.options.VerboseMode;
 
 /**
- * {@code megalodon bench [REGEX…] [JMH options]}: runs JMH, keeps its JSON, prints a table; {@code megalodon bench curve}: {@link Curves}. Exit codes: 0 done, 1 a
- * benchmark failed, 2 the command line is wrong.
+ * {@code megalodon bench [REGEX…] [JMH options]}: runs JMH, keeps its JSON, prints a table; {@code megalodon bench
+ * curve}: {@link Curves}. Exit codes: 0 done, 1 a benchmark failed, 2 the command line is wrong.
  *
  * <p>JMH starts its forks with the flags of this JVM, which are those of the launcher.
  */

@@ -4,8 +4,12 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.knowm.xchart.XYChart;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -60,6 +64,11 @@ abstract class Curve implements Callable<Integer> {
         } catch (IllegalArgumentException e) {
             throw new ParameterException(spec.commandLine(), option + ": " + e.getMessage());
         }
+    }
+
+    /** The points of each model, in the order in which they come. */
+    static <P> Map<String, List<P>> byModel(List<P> points, Function<P, String> model) {
+        return points.stream().collect(Collectors.groupingBy(model, LinkedHashMap::new, Collectors.toList()));
     }
 
     /** Writes the points that there are: a measurement that is broken off keeps them. */

@@ -5,11 +5,15 @@ import java.awt.Font;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.function.ToDoubleFunction;
 import javax.imageio.ImageIO;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.style.Styler.LegendLayout;
 import org.knowm.xchart.style.Styler.LegendPosition;
+import org.knowm.xchart.style.markers.Marker;
 
 /** Curves as panels side by side in a PNG. */
 final class CurvePicture {
@@ -38,6 +42,16 @@ final class CurvePicture {
         style.setSeriesColors(COLOURS).setLegendFont(TITLES).setLegendBorderColor(Color.WHITE);
         style.setLegendPosition(LegendPosition.OutsideS).setLegendLayout(LegendLayout.Horizontal);
         return chart;
+    }
+
+    /** Adds a curve for each name. */
+    static <P> void add(
+            XYChart chart, Map<String, List<P>> points, ToDoubleFunction<P> x, ToDoubleFunction<P> y, Marker marker) {
+        points.forEach((name, own) -> chart.addSeries(
+                        name,
+                        own.stream().mapToDouble(x).toArray(),
+                        own.stream().mapToDouble(y).toArray())
+                .setMarker(marker));
     }
 
     static void save(Path png, XYChart... panels) throws IOException {

@@ -83,22 +83,22 @@ final class StepCurve extends Curve {
                 "GFLOP/s",
                 "GB " + PeakMemory.kind(),
                 "× first"));
-        for (var p : points) {
-            var first = points.stream()
-                    .filter(q -> q.model().equals(p.model()))
-                    .findFirst()
-                    .orElseThrow();
-            lines.add(List.of(
-                    p.model(),
-                    p.sequences() + " × " + String.format(Locale.ROOT, "%,d", p.length()),
-                    Table.number(p.median()),
-                    Table.number(p.median() / first.median()),
-                    Table.number(p.tokens() / p.median()),
-                    Table.number(p.gigaflops()),
-                    Table.number(p.gigabytes()),
-                    Table.number(p.gigabytes() / first.gigabytes())));
+        for (var own : byModel(points, StepPoint::model).values()) {
+            own.forEach(p -> lines.add(line(p, own.getFirst())));
         }
         return Table.align(lines);
+    }
+
+    private static List<String> line(StepPoint p, StepPoint first) {
+        return List.of(
+                p.model(),
+                p.sequences() + " × " + String.format(Locale.ROOT, "%,d", p.length()),
+                Table.number(p.median()),
+                Table.number(p.median() / first.median()),
+                Table.number(p.tokens() / p.median()),
+                Table.number(p.gigaflops()),
+                Table.number(p.gigabytes()),
+                Table.number(p.gigabytes() / first.gigabytes()));
     }
 
     // The axis of lengths is in powers of two: XChart's own logarithmic axis knows those of ten alone.
@@ -106,16 +106,8 @@ final class StepCurve extends Curve {
         var chart = CurvePicture.chart(480, "tokens of a sequence", title);
         chart.getStyler()
                 .setXAxisTickLabelsFormattingFunction(x -> String.format(Locale.ROOT, "%,.0f", Math.pow(2, x)));
-        for (var model : points.stream().map(StepPoint::model).distinct().toList()) {
-            var own = points.stream().filter(p -> p.model().equals(model)).toList();
-            chart.addSeries(
-                            model,
-                            own.stream()
-                                    .mapToDouble(p -> Math.log(p.length()) / Math.log(2))
-                                    .toArray(),
-                            own.stream().mapToDouble(value).toArray())
-                    .setMarker(SeriesMarkers.CIRCLE);
-        }
+        var curves = byModel(points, StepPoint::model);
+        CurvePicture.add(chart, curves, p -> Math.log(p.length()) / Math.log(2), value, SeriesMarkers.CIRCLE);
         return chart;
     }
 }

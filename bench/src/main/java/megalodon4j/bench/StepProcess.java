@@ -3,20 +3,21 @@ package megalodon4j.bench;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import megalodon4j.tensor.Backend;
 
 /**
- * Training steps in a JVM of their own, whose memory is theirs alone: {@link #measure} is the parent's side, {@link #main} the child's, which writes a
- * line for each step and one for the memory.
+ * Training steps in a JVM of their own, whose memory is theirs alone: {@link #measure} is the parent's side, {@link #main}
+ * the child's, which writes a line for each step and one for the memory.
  */
 final class StepProcess {
     /** Steps that go ahead, until the memory is there and the code is compiled. */
     private static final int WARM_UP = 2;
 
     /**
-     * Garbage that waits for its collection is no memory that a step needs: so little of it may wait. And a quarter of the machine's memory, the JVM's
-     * own choice of a heap, may be too small for all tokens at once.
+     * Garbage that waits for its collection is no memory that a step needs: so little of it may wait. And a quarter of the
+     * machine's memory, the JVM's own choice of a heap, may be too small for all tokens at once.
      */
     private static final List<String> FLAGS = List.of("-Xmn32m", "-XX:MaxRAMPercentage=75");
 
@@ -25,7 +26,7 @@ final class StepProcess {
     private StepProcess() {}
 
     /**
-     * Starts the process and waits for its end.
+     * Starts the process and ends it when all is measured.
      *
      * @param steps how many to measure
      * @param out where each step is told as it ends
@@ -78,15 +79,16 @@ final class StepProcess {
     /** Arguments: model, sequences, length, cores, steps. */
     public static void main(String... args) {
         try {
-            run(args[0], Integer.parseInt(args[1]), Integer.parseInt(args[2]), args[3], Integer.parseInt(args[4]));
+            var n = Arrays.stream(args).skip(1).mapToInt(Integer::parseInt).toArray();
+            run(args[0], n[0], n[1], n[2], n[3]);
         } catch (RuntimeException | OutOfMemoryError e) {
             System.out.println(FAILED + " " + explain(e));
             System.exit(1);
         }
     }
 
-    private static void run(String model, int sequences, int length, String cores, int steps) {
-        try (var backend = Backend.cpu(Integer.parseInt(cores));
+    private static void run(String model, int sequences, int length, int cores, int steps) {
+        try (var backend = Backend.cpu(cores);
                 var step = new TrainingStep(backend, model, sequences, sequences, length)) {
             for (int i = 0; i < WARM_UP + steps; i++) {
                 long start = System.nanoTime();

@@ -65,8 +65,7 @@ final class TextCurve extends Curve {
     private static String table(List<TextPoint> points) {
         var lines = new ArrayList<List<String>>();
         lines.add(List.of("model", "tokens", "ms/token", "tokens/s", "of reading speed", "MB of the text"));
-        for (var model : points.stream().map(TextPoint::model).distinct().toList()) {
-            var own = points.stream().filter(p -> p.model().equals(model)).toList();
+        for (var own : byModel(points, TextPoint::model).values()) {
             int each = own.size() / TENTHS;
             for (int tenth = 0; tenth < TENTHS; tenth++) {
                 int from = tenth == 0 ? 0 : own.get(tenth * each - 1).tokens();
@@ -88,14 +87,8 @@ final class TextCurve extends Curve {
 
     private static XYChart chart(List<TextPoint> points) {
         var chart = CurvePicture.chart(800, "tokens of the text", "milliseconds a token");
-        for (var model : points.stream().map(TextPoint::model).distinct().toList()) {
-            var own = points.stream().filter(p -> p.model().equals(model)).toList();
-            chart.addSeries(
-                            model,
-                            own.stream().mapToDouble(TextPoint::tokens).toArray(),
-                            own.stream().mapToDouble(TextPoint::milliseconds).toArray())
-                    .setMarker(SeriesMarkers.NONE);
-        }
+        var curves = byModel(points, TextPoint::model);
+        CurvePicture.add(chart, curves, TextPoint::tokens, TextPoint::milliseconds, SeriesMarkers.NONE);
         return chart;
     }
 }

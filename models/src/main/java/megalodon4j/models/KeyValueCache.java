@@ -135,8 +135,8 @@ final class KeyValueCache {
 
     private void allocate(int entries) {
         capacity = entries;
-        // Several rows are viewed from the start in the first one on: as far as that can be, the last one reaches
-        // beyond its end.
+        // Several rows are viewed from the start in the first one on: the last one reaches as far beyond its own end as
+        // that start can be.
         int slack = batch == 1 ? 0 : Math.max(0, capacity - most);
         int all = Math.addExact(Math.multiplyExact(batch, capacity), slack);
         keys = zeros(all, keyWidth);

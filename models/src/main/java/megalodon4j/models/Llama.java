@@ -94,7 +94,7 @@ public final class Llama implements LanguageModel {
         return parameters;
     }
 
-    /** Of the d/2 pairs of a head. */
+    /** RoPE's frequencies, one for each of the d/2 pairs of a head's features. */
     float[] ropeFrequencies() {
         return rope.frequencies();
     }

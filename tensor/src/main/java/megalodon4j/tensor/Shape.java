@@ -19,12 +19,15 @@ public final class Shape {
         return new Shape(sizes.clone());
     }
 
-    /** The sizes with another last one, which a scalar does not have. */
+    /** The sizes with another last one; a scalar's can only be 1. */
     static Shape of(int[] sizes, int columns) {
         return new Shape(withColumns(sizes, columns));
     }
 
     private static int[] withColumns(int[] sizes, int columns) {
+        if (sizes.length == 0 && columns != 1) {
+            throw new IllegalArgumentException("a scalar has 1 column, got " + columns);
+        }
         var changed = sizes.clone();
         if (sizes.length > 0) {
             changed[sizes.length - 1] = columns;
@@ -79,7 +82,7 @@ public final class Shape {
         return rows;
     }
 
-    /** The same leading dimensions with another last one. */
+    /** The same leading dimensions with another last one; a scalar, which has none, allows 1 alone. */
     public Shape withColumns(int columns) {
         return columns == columns() ? this : of(sizes, columns);
     }

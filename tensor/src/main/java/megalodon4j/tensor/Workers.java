@@ -28,11 +28,9 @@ public final class Workers implements AutoCloseable {
 
     private final Thread[] helpers;
 
-    // The loop at work. A worker takes an item by counting left down; until it has counted done up, the loop cannot
-    // end, so
-    // that items and task are those of the item. Thus a helper that comes late finds nothing left, or works at the next
-    // loop:
-    // the caller waits for items, never for a thread that the machine does not run.
+    // The loop at work. A worker takes an item by counting left down, and until it has counted done up the loop cannot
+    // end: items and task are those of its item. So a helper that comes late finds nothing left, or works at the next
+    // loop, and the caller waits for items, never for a thread that the machine does not run.
     private final AtomicInteger left = new AtomicInteger();
     private final AtomicInteger done = new AtomicInteger();
     private int items;

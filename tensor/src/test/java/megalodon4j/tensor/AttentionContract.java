@@ -261,8 +261,7 @@ interface AttentionContract extends Contract {
                     dk.tensor,
                     dv.tensor);
             var want = ReferenceAttention.attentionGrad(n, dO, q, k, v, mask, dropout);
-            // One term of dq: a key times a weight of at most 1 times dO · v. Where a query sees one key only, the sum
-            // is zero.
+            // One term of dq: a key times a weight of at most 1 times dO · v. The sum is 0 where a query sees one key.
             double tolerance = TOLERANCE * sharpness(n, q, k) * factor(dropout), term = scale * Math.sqrt(n.e());
             dq.expect("attentionGrad dq", want.dq(), tolerance, term * maxNorm(k));
             dk.expect("attentionGrad dk", want.dk(), tolerance, term * maxNorm(q));

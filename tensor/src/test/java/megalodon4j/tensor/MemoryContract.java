@@ -84,6 +84,8 @@ interface MemoryContract extends Contract {
             }
             var halfway = Shape.of(1 << 16, 1);
             assertThrows(IllegalArgumentException.class, () -> scope.tensor(halfway, 1 << 15));
+            assertEquals(Shape.of(), scope.tensor(Shape.of(), 1).shape());
+            assertThrows(IllegalArgumentException.class, () -> scope.tensor(Shape.of(), 2));
         }
     }
 

@@ -79,8 +79,7 @@ interface TokensContract extends Contract {
                         size[r * vocabulary + labels[r]] = scale;
                     }
                 }
-                // A weight is relative to itself, unless it is next to nothing; that of the label is a difference from
-                // 1.
+                // A weight is relative to itself, unless it is next to nothing; the label's is a difference from 1.
                 for (int i = 0; i < size.length; i++) {
                     size[i] += labels[i / vocabulary] == Backend.IGNORE_INDEX ? 0 : 1e-9 * scale;
                 }

@@ -18,16 +18,19 @@ class WorkersTest {
         try (var workers = new Workers(threads)) {
             assertEquals(threads, workers.count());
             for (int job = 0; job < 3_000; job++) {
-                int items = job % 17;
-                var times = new AtomicIntegerArray(items);
-                workers.run(items, (item, worker) -> {
-                    assertTrue(worker >= 0 && worker < threads);
-                    times.incrementAndGet(item);
-                });
-                for (int item = 0; item < items; item++) {
-                    assertEquals(1, times.get(item), "item " + item + " of job " + job);
-                }
+                everyItemIsComputedOnce(workers, job % 17);
             }
+        }
+    }
+
+    private static void everyItemIsComputedOnce(Workers workers, int items) {
+        var times = new AtomicIntegerArray(items);
+        workers.run(items, (item, worker) -> {
+            assertTrue(worker >= 0 && worker < workers.count());
+            times.incrementAndGet(item);
+        });
+        for (int item = 0; item < items; item++) {
+            assertEquals(1, times.get(item), "item " + item + " of " + items);
         }
     }
 
@@ -61,11 +64,7 @@ class WorkersTest {
                             }
                         }));
                 assertSame(broken, thrown);
-                var times = new AtomicIntegerArray(20);
-                workers.run(20, (item, _) -> times.incrementAndGet(item));
-                for (int item = 0; item < 20; item++) {
-                    assertEquals(1, times.get(item));
-                }
+                everyItemIsComputedOnce(workers, 20);
             }
         }
     }
@@ -74,11 +73,7 @@ class WorkersTest {
     void aLoopInsideALoopIsRefused() {
         try (var workers = new Workers(2)) {
             assertThrows(IllegalStateException.class, () -> workers.run(4, (_, _) -> workers.run(4, (_, _) -> {})));
-            var times = new AtomicIntegerArray(20);
-            workers.run(20, (item, _) -> times.incrementAndGet(item));
-            for (int item = 0; item < 20; item++) {
-                assertEquals(1, times.get(item));
-            }
+            everyItemIsComputedOnce(workers, 20);
         }
     }
 }

@@ -23,8 +23,9 @@ import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
 /**
- * SiLU and its gated form: y = silu(a) · b, silu(a) = a · σ(a), σ(a) = 1 / (1 + e⁻ᵃ). Without b the gate is 1. What is {@link VectorMath#NEGLIGIBLE} is left
- * out. The exponentials are VectorMath's, written out as explained there: gradients that took them from an array would take a quarter longer.
+ * SiLU and its gated form: y = silu(a) · b, silu(a) = a · σ(a), σ(a) = 1 / (1 + e⁻ᵃ). Without b the gate is 1. What is
+ * {@link VectorMath#NEGLIGIBLE} is left out. The exponentials are VectorMath's, written out as explained there: gradients
+ * that took them from an array would take a quarter longer.
  */
 final class Activations {
     private final Blocks forward;

@@ -4,6 +4,7 @@ import static megalodon4j.tensor.cpu.CpuStorage.data;
 import static megalodon4j.tensor.cpu.CpuStorage.offset;
 import static megalodon4j.tensor.cpu.Gemm.NR;
 
+import java.util.Arrays;
 import megalodon4j.tensor.Dropout;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
@@ -156,7 +157,7 @@ final class Attention {
         if (mask != null) {
             for (int j = 0; j < keys; j++) {
                 if (data(mask)[mask.offset() + from + j] == 0) {
-                    java.util.Arrays.fill(w, scores + j * NR, scores + (j + 1) * NR, Float.NEGATIVE_INFINITY);
+                    Arrays.fill(w, scores + j * NR, scores + (j + 1) * NR, Float.NEGATIVE_INFINITY);
                 }
             }
         }
@@ -222,7 +223,7 @@ final class Attention {
                 + (dPanels + ePanels) * count
                 + 2 * count * NR
                 + rowPanels * NR
-                + NR * (2 * (d + e) + dColumns)
+                + NR * (d + e + dColumns)
                 + 2 * NR * Math.max(d, e)
                 + count
                 + 12 * slack;
@@ -332,8 +333,7 @@ final class Attention {
         }
     }
 
-    // out[n][NR] = Aᵀ[n × seen] · scores[seen][NR], A packed to the depth of all queries, of which the first `skip` are
-    // left out.
+    // out[n][NR] = Aᵀ[n × seen] · scores[seen][NR], A packed to the depth of all queries, the first `skip` left out.
     private static void transposedProduct(
             int n, int seen, float[] w, int at, int depth, int skip, int scores, int out) {
         for (int r = 0; r < n; r += Gemm.MR) {

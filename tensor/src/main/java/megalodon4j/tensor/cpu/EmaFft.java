@@ -160,8 +160,7 @@ final class EmaFft {
         }
     }
 
-    // Smaller than any normal float: arithmetic with such numbers takes a hundred times as long. Not so for what is no
-    // number.
+    // Smaller than any normal float: arithmetic with such numbers takes a hundred times as long. NaN does not vanish.
     private static boolean vanishes(double real, double imaginary) {
         return real * real + imaginary * imaginary < 0x1p-252;
     }

@@ -7,14 +7,14 @@ import java.util.Arrays;
 /**
  * The pieces of a blocked matrix product C (+)= op(A) · op(B) on one thread: packing, and the product of packed blocks.
  *
- * <p>A is packed into panels of {@link #MR} rows, a[k][MR], the last one into {@link Tile4x2#ROWS} where no more are left; B into panels of {@link #NR}
- * columns, b[k][NR]. Every element of C is one chain of multiply-adds over k, so neither the blocking of rows and columns nor the edge changes a bit of it. After Goto and van de
- * Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008).
+ * <p>A is packed into panels of {@link #MR} rows, a[k][MR], the last one into {@link Tile4x2#ROWS} where no more are
+ * left; B into panels of {@link #NR} columns, b[k][NR]. Every element of C is one chain of multiply-adds over k, so
+ * neither the blocking of rows and columns nor the edge changes a bit of it. After Goto and van de Geijn, "Anatomy of
+ * High-Performance Matrix Multiplication" (2008).
  */
 final class Gemm {
-    // 32 vector registers hold 24 sums, 2 vectors of B and what is needed of A; 16 hold 8 sums, 2 vectors and 4
-    // broadcasts, for C2 loads all of
-    // them before it multiplies.
+    // 32 vector registers hold 24 sums, 2 vectors of B and what is needed of A; 16 hold 8 sums, 2 vectors of B and 4
+    // broadcasts of A, all of which C2 loads before it multiplies.
     private static final boolean MANY_REGISTERS = W == 16 || Lanes.ARM;
 
     /** Rows of a tile of C. */
@@ -29,10 +29,10 @@ final class Gemm {
     /** The most rows of A that are packed at a time. */
     static final int MC = 192;
 
-    /** The most columns of A that are packed at a time: a panel of A of this depth fits the first-level cache. */
+    /** The most columns of A that are packed at a time: {@link #STAY} rows of this depth fit the first-level cache. */
     static final int KC = 640;
 
-    /** The most floats of B that one panel of A after the other is multiplied by: together they fit the second-level cache. */
+    /** The most floats of a block of B, which passes once for each {@link #STAY} rows: it fits the second-level cache. */
     private static final int B_BLOCK = 160 << 10;
 
     /** Floats that {@link #multiply} needs for tiles at the edge. */
@@ -132,10 +132,8 @@ final class Gemm {
     }
 
     // Some rows of A stay in the first-level cache while B streams from the second, and the rows of C are walked along,
-    // as the
-    // prefetchers of the chip expect: the other order keeps a panel of B instead, jumps about in C, and is 8 % slower
-    // where C is
-    // large.
+    // as the chip's prefetchers expect: the other order keeps a panel of B instead, jumps about in C, and is 8 % slower
+    // where C is large.
     private static void multiplyBlock(
             int rows,
             int columns,
@@ -193,8 +191,7 @@ final class Gemm {
         }
     }
 
-    // At an edge a whole tile is computed in working memory, of which the valid part goes in and out: the same sums as
-    // within the matrix.
+    // At an edge a whole tile is computed in working memory, of which the valid part goes in and out: the same sums.
     private static void startEdge(int rows, int columns, float[] s, int so, int lds, float[] edge, int eo) {
         Arrays.fill(edge, eo, eo + EDGE, 0);
         for (int i = 0; s != null && i < rows; i++) {

@@ -18,8 +18,8 @@ final class Matmul {
     private static final int FEW_ROWS = 4;
 
     /**
-     * Floats of w that a worker reads in a run. Where one begins, the chip must find out anew what to fetch ahead: shares of 64 KB cost a tenth more
-     * time than those of a megabyte.
+     * Floats of w that a worker reads in a run. Where one begins, the chip must find out anew what to fetch ahead: shares
+     * of 64 KB cost a tenth more time than those of a megabyte.
      */
     private static final int LEAST_READ = 1 << 14, MOST_READ = 1 << 18;
 
@@ -35,9 +35,8 @@ final class Matmul {
     private final Workers.Task product = this::multiplyBlock;
     private float[] packed = new float[0];
 
-    // The product at work: C = op(A)·op(B) + what C starts from, which is itself if add, else the bias of its column
-    // plus the residual, each where
-    // given.
+    // The product at work: C = op(A)·op(B) + what C starts from, which is C itself if add, else the bias of its column
+    // plus the residual, each where given.
     private boolean transposeA, transposeB, add;
     private int m, n, k;
     private float[] a, b, c, bias, residual;
@@ -116,9 +115,8 @@ final class Matmul {
         }
     }
 
-    // Blocks become smaller towards the end, so that no worker waits long for the last one: a thread that the machine
-    // delays
-    // now and then cost a tenth of the time with even ones.
+    // Blocks become smaller towards the end, so that no worker waits long for the last one: with even ones, a thread
+    // that the machine delays now and then cost a tenth of the time.
     private void cutRows() {
         int most = Gemm.MC / Gemm.MR;
         firstTile = firstTile.length > tiles ? firstTile : new int[tiles + 1];
@@ -185,11 +183,6 @@ final class Matmul {
         }
     }
 
-    /** Where a share of n begins, if all are as equal as can be. */
-    private static int firstOf(int share, int shares, int n) {
-        return (int) ((long) share * n / shares);
-    }
-
     /** A depth of equal blocks, at most KC. It depends on k alone, since it decides where partial sums are rounded to memory. */
     private static int blockDepth(int k) {
         int blocks = Math.max(1, Gemm.panels(k, Gemm.KC));
@@ -222,5 +215,10 @@ final class Matmul {
         long floats = (long) n * k;
         int even = (int) Math.ceilDiv(Math.max(1, floats), (long) workers.count() * MOST_READ) * workers.count();
         return (int) Math.max(1, Math.min(Math.min(n, even), floats / LEAST_READ));
+    }
+
+    /** Where a share of n begins, if all are as equal as can be. */
+    private static int firstOf(int share, int shares, int n) {
+        return (int) ((long) share * n / shares);
     }
 }

@@ -12,9 +12,8 @@ import jdk.incubator.vector.VectorOperators;
 /**
  * What happens to a tile of attention scores between two matrix products. A tile has rows of {@link Gemm#NR} floats.
  *
- * <p>Exponentials are powers of two here: with n the integer nearest to y and f = y − n, 2ʸ is 2ⁿ times a minimax polynomial in f, to one unit in the
- * last place. They are written out, as {@link VectorMath} explains, and computed two vectors at a time, so that one chain of operations fills the gaps of the
- * other.
+ * <p>Exponentials are powers of two here: with n the integer nearest to y and f = y − n, 2ʸ is 2ⁿ times a minimax
+ * polynomial in f, to one unit in the last place. They are written out, as {@link VectorMath} explains.
  */
 final class Softmax {
     private static final FloatVector IOTA = FloatVector.zero(SPECIES).addIndex(1);
@@ -22,8 +21,7 @@ final class Softmax {
     private static final float LOG2_E = 1.44269504f;
     private static final float LN_2 = 0.69314718f;
 
-    // Below 2^−72 a probability counts as none, for the reason that VectorMath.NEGLIGIBLE gives: then 2ⁿ is 0 by its
-    // bits.
+    // Below 2^−72 a probability counts as none, for the reason of VectorMath.NEGLIGIBLE: 2^−127 is 0 by its bits.
     private static final float NEGLIGIBLE = -72;
     private static final float NONE = -127;
 
@@ -61,8 +59,8 @@ final class Softmax {
         }
     }
 
-    // Comparing and blending, two columns of vectors and two rows at a time, since a chain of max() waits a dozen
-    // cycles for each link.
+    // Comparing and blending, two columns of vectors and two rows at a time: a chain of max() waits a dozen cycles for
+    // each of its links.
     private static void maxima(int keys, float scale, float[] w, int scores, int maxima) {
         var m0 = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
         var m1 = m0;

@@ -29,8 +29,7 @@ import megalodon4j.tensor.Workers;
 final class TimestepNorm {
     private static final double FLOOR = 1e-6;
 
-    // Groups whose recurrence is one item: one cache line of a token's means, and more where there is little time to go
-    // through.
+    // Groups whose recurrence is one item: a cache line of a token's means, and more where there are few tokens.
     private static final int GROUPS = 16;
     private static final int STEPS = 1024;
 
@@ -94,9 +93,8 @@ final class TimestepNorm {
     }
 
     private void means(int from, int to, int worker) {
-        int d = x.columns();
+        int d = x.columns(), size = d / groups;
         for (int row = from; row < to; row++) {
-            int size = d / groups;
             addGroups(data(x), offset(x) + row * d, size, data(mean), offset(mean) + row * groups, groups, size);
         }
     }
@@ -292,8 +290,7 @@ final class TimestepNorm {
         return valid;
     }
 
-    // --- one token: groups are short, typically 12 features, so that vectors go through all of them
-    // ----------------------
+    // --- one token: groups are short, typically 12 features, so that vectors go through all of them -----------------
 
     /** What each group has, for each of its features; what a group writes too much, the next one overwrites. */
     private static void spread(float[] from, int at, float[] to, int out, int groups, int size) {

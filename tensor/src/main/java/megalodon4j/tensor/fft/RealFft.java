@@ -10,8 +10,7 @@ import org.jtransforms.utils.CommonUtils;
  */
 public final class RealFft {
     static {
-        // JTransforms would start its own threads for long sequences, which also keep the JVM alive: ours are busy
-        // already.
+        // For long sequences JTransforms would start threads of its own beside ours, and those keep the JVM alive.
         CommonUtils.setThreadsBeginN_1D_FFT_2Threads(Long.MAX_VALUE);
         CommonUtils.setThreadsBeginN_1D_FFT_4Threads(Long.MAX_VALUE);
     }
