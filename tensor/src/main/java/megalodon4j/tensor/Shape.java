@@ -15,6 +15,11 @@ public final class Shape {
         this.elements = elements(sizes, columns(sizes));
     }
 
+    /**
+     * The shape of these sizes, outermost first; none for a scalar.
+     *
+     * @throws IllegalArgumentException if a size is negative, or there are more than 2³¹ − 1 elements
+     */
     public static Shape of(int... sizes) {
         return new Shape(sizes.clone());
     }
@@ -82,11 +87,16 @@ public final class Shape {
         return rows;
     }
 
-    /** The same leading dimensions with another last one; a scalar, which has none, allows 1 alone. */
+    /**
+     * The same leading dimensions with another last one.
+     *
+     * @throws IllegalArgumentException as {@link #of}, and for a scalar, which has no dimension, if it is not 1
+     */
     public Shape withColumns(int columns) {
         return columns == columns() ? this : of(sizes, columns);
     }
 
+    /** The sizes, outermost first, in an array of the caller's own. */
     public int[] toArray() {
         return sizes.clone();
     }

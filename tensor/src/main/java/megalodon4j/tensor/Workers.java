@@ -59,7 +59,11 @@ public final class Workers implements AutoCloseable {
         return helpers.length + 1;
     }
 
-    /** Runs items 0 … items - 1 and returns when all are done; a failure of any is thrown here. */
+    /**
+     * Runs items 0 … items - 1 and returns when all are done; a failure of any is thrown here.
+     *
+     * @throws IllegalStateException if a task that runs on two threads or more starts a loop of several items itself
+     */
     public void run(int items, Task task) {
         if (helpers.length == 0 || items <= 1) {
             for (int i = 0; i < items; i++) {
