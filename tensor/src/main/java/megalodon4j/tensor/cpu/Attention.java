@@ -42,7 +42,7 @@ final class Attention {
             queries = q.shape().size(1);
             capacity = k.shape().size(1);
             this.chunk = Math.min(chunk, Math.max(1, keys));
-            chunks = Gemm.panels(keys, this.chunk);
+            chunks = Math.ceilDiv(keys, this.chunk);
             // Query i sits at position i + shift among the keys.
             shift = keys - queries;
         }
@@ -92,7 +92,7 @@ final class Attention {
             Tensor logSum,
             int worker) {
         int d = s.d, e = s.e, qWidth = s.heads * d, vWidth = s.heads * e;
-        int kPanels = Gemm.panels(count, Gemm.MR) * Gemm.MR * d, vPanels = Gemm.panels(e, Gemm.MR) * Gemm.MR * count;
+        int kPanels = Math.ceilDiv(count, Gemm.MR) * Gemm.MR * d, vPanels = Math.ceilDiv(e, Gemm.MR) * Gemm.MR * count;
         int factors = Gemm.EDGE + kPanels + vPanels + (d + count + e + 3) * NR + NR * e + 6 * Pack.SLACK;
         var w = scratch.of(worker, factors + (dropout == null ? 0 : count));
         int kAt = Gemm.EDGE, vAt = kAt + kPanels + Pack.SLACK, qAt = vAt + vPanels + Pack.SLACK;
@@ -109,7 +109,7 @@ final class Attention {
             int sees = qFirst + i + s.shift - first + 1, visible = sees + width - 1;
             Gemm.packB(true, data(q), q.offset() + query * qWidth + h * d, qWidth, d, width, w, qAt);
             // Whole panels of keys, as they are packed.
-            int keys = Math.min(count, Gemm.panels(visible, Gemm.MR) * Gemm.MR);
+            int keys = Math.min(count, Math.ceilDiv(visible, Gemm.MR) * Gemm.MR);
             Gemm.multiply(keys, NR, d, w, kAt, w, qAt, 0, w, scores, NR, false, w, 0);
             hideInvalid(visible, mask, b * s.keys + first, w, scores);
             Softmax.columns(visible, sees, scale, w, scores, sums);
@@ -214,9 +214,9 @@ final class Attention {
             boolean addV,
             int worker) {
         int d = s.d, e = s.e, qWidth = s.heads * d, vWidth = s.heads * e;
-        int rowPanels = Gemm.panels(count, Gemm.MR) * Gemm.MR;
-        int dPanels = Gemm.panels(d, Gemm.MR) * Gemm.MR, ePanels = Gemm.panels(e, Gemm.MR) * Gemm.MR;
-        int dColumns = Gemm.panels(d, NR) * NR;
+        int rowPanels = Math.ceilDiv(count, Gemm.MR) * Gemm.MR;
+        int dPanels = Math.ceilDiv(d, Gemm.MR) * Gemm.MR, ePanels = Math.ceilDiv(e, Gemm.MR) * Gemm.MR;
+        int dColumns = Math.ceilDiv(d, NR) * NR;
         int slack = Pack.SLACK;
         int floats = Gemm.EDGE
                 + rowPanels * (d + e)

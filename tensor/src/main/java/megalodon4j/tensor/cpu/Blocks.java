@@ -45,17 +45,12 @@ final class Blocks implements Workers.Task {
     void blocks(int n, int size) {
         this.n = n;
         this.size = size;
-        workers.run(count(n, size), this);
+        workers.run(Math.ceilDiv(n, size), this);
     }
 
     @Override
     public void run(int block, int worker) {
         int from = block * size;
         body.run(from, from + Math.min(size, n - from), worker);
-    }
-
-    /** How many blocks cover [0, n). */
-    static int count(int n, int size) {
-        return n / size + (n % size == 0 ? 0 : 1);
     }
 }

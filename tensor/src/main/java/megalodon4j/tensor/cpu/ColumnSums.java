@@ -37,7 +37,7 @@ final class ColumnSums {
         this.result = result;
         if (wanted()) {
             columns = result.elements();
-            blocks = Math.max(1, Blocks.count(rows, Blocks.ROWS));
+            blocks = Math.max(1, Math.ceilDiv(rows, Blocks.ROWS));
             partial = Scratch.atLeast(blocks * columns, partial);
             Arrays.fill(partial, 0, columns, 0); // the result of no rows
         }

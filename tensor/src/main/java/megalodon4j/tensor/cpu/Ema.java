@@ -43,12 +43,12 @@ final class Ema {
         this.omega = omega;
         this.state = state;
         this.y = y;
-        workers.run(x.shape().size(0) * Gemm.panels(x.columns(), W), forward);
+        workers.run(x.shape().size(0) * Math.ceilDiv(x.columns(), W), forward);
     }
 
     // W channels of one sequence.
     private void forward(int item, int worker) {
-        int length = x.shape().size(1), channels = x.columns(), blocks = Gemm.panels(channels, W);
+        int length = x.shape().size(1), channels = x.columns(), blocks = Math.ceilDiv(channels, W);
         int states = coefficients.shape().size(1);
         int b = item / blocks, d = item % blocks * W, width = Math.min(W, channels - d);
         var s = scan(worker, states, 0);
@@ -103,13 +103,13 @@ final class Ema {
         this.addX = addX;
         this.addCoefficients = addCoefficients;
         this.addOmega = addOmega;
-        workers.run(Gemm.panels(x.columns(), W), backward);
+        workers.run(Math.ceilDiv(x.columns(), W), backward);
     }
 
     // W channels of all sequences: their gradients are sums over them.
     private void backward(int item, int worker) {
         int batch = x.shape().size(0), length = x.shape().size(1), channels = x.columns();
-        int states = coefficients.shape().size(1), segments = Gemm.panels(length, EmaScan.SEGMENT);
+        int states = coefficients.shape().size(1), segments = Math.ceilDiv(length, EmaScan.SEGMENT);
         int d = item * W, width = Math.min(W, channels - d);
         var s = scan(worker, states, segments);
         s.loadCoefficients(data(coefficients), coefficients.offset() + d, channels, width);

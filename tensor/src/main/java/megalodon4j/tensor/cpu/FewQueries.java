@@ -83,7 +83,7 @@ final class FewQueries {
             Tensor o,
             Tensor logSum) {
         var c = new Call(q, k, v, keys, mask, heads, chunk, scale, o, logSum);
-        int rows = q.rows(), blocks = Blocks.count(Math.min(chunk, keys), BLOCK);
+        int rows = q.rows(), blocks = Math.ceilDiv(Math.min(chunk, keys), BLOCK);
         int floats = rows * blocks * c.stride();
         if (partial.length < floats) {
             // With room to grow, as the keys of a generation do.
@@ -211,7 +211,7 @@ final class FewQueries {
     }
 
     private void combine(Call c, int row, int from, int worker) {
-        int heads = c.heads, e = c.v.columns() / heads, blocks = Blocks.count(c.seen(row), BLOCK);
+        int heads = c.heads, e = c.v.columns() / heads, blocks = Math.ceilDiv(c.seen(row), BLOCK);
         var weights = scratch.of(worker, blocks);
         for (int h = 0; h < heads; h++) {
             float max = Float.NEGATIVE_INFINITY;

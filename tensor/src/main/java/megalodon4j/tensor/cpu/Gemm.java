@@ -40,11 +40,6 @@ final class Gemm {
 
     private Gemm() {}
 
-    /** How many panels of a width cover n. */
-    static int panels(int n, int width) {
-        return (n + width - 1) / width;
-    }
-
     /** The rows of a panel of A that begins where so many are left. */
     static int panelRows(int left) {
         return left <= Tile4x2.ROWS ? Tile4x2.ROWS : MR;
@@ -122,9 +117,9 @@ final class Gemm {
             int lds,
             float[] edge,
             int eo) {
-        int panels = panels(columns, NR);
+        int panels = Math.ceilDiv(columns, NR);
         int most = Math.max(1, B_BLOCK / (NR * Math.max(1, depth)));
-        int atOnce = panels(panels, panels(panels, most));
+        int atOnce = Math.ceilDiv(panels, Math.ceilDiv(panels, most));
         for (int p = 0; p < panels; p += atOnce) {
             int j = p * NR, width = Math.min(columns - j, atOnce * NR), block = bo + p * stride;
             multiplyBlock(rows, width, depth, a, ao, b, block, stride, c, co + j, ldc, s, so + j, lds, edge, eo);

@@ -99,19 +99,19 @@ final class Matmul {
     }
 
     private void run() {
-        panels = Gemm.panels(n, Gemm.NR);
+        panels = Math.ceilDiv(n, Gemm.NR);
         kc = blockDepth(k);
         int depthAtOnce = Math.max(1, PACKED / (panels * Gemm.NR) / kc) * kc;
-        tiles = Gemm.panels(m, Gemm.MR);
+        tiles = Math.ceilDiv(m, Gemm.MR);
         cutRows();
         // Too few blocks of rows to share: cut the columns as well.
         int columnBlocks = rowBlocks >= workers.count() ? 1 : Math.min(panels, 2 * workers.count() / rowBlocks + 1);
-        columns = Gemm.panels(panels, columnBlocks) * Gemm.NR;
+        columns = Math.ceilDiv(panels, columnBlocks) * Gemm.NR;
         for (k0 = 0; k0 < Math.max(k, 1); k0 += depthAtOnce) {
             k1 = Math.min(k, k0 + depthAtOnce);
             packed = Scratch.atLeast(Scratch.ALIGNED + panels * Gemm.NR * (k1 - k0) + Pack.SLACK, packed);
-            workers.run(panels * Gemm.panels(k1 - k0, kc), packing);
-            workers.run(rowBlocks * Gemm.panels(n, columns), product);
+            workers.run(panels * Math.ceilDiv(k1 - k0, kc), packing);
+            workers.run(rowBlocks * Math.ceilDiv(n, columns), product);
         }
     }
 
@@ -123,7 +123,7 @@ final class Matmul {
         rowBlocks = 0;
         for (int tile = 0; tile < tiles; rowBlocks++) {
             firstTile[rowBlocks] = tile;
-            int share = workers.count() == 1 ? most : Gemm.panels(3 * (tiles - tile), 4 * workers.count());
+            int share = workers.count() == 1 ? most : Math.ceilDiv(3 * (tiles - tile), 4 * workers.count());
             tile += Math.min(Math.min(share, most), tiles - tile);
         }
         firstTile[rowBlocks] = tiles;
@@ -185,8 +185,8 @@ final class Matmul {
 
     /** A depth of equal blocks, at most KC. It depends on k alone, since it decides where partial sums are rounded to memory. */
     private static int blockDepth(int k) {
-        int blocks = Math.max(1, Gemm.panels(k, Gemm.KC));
-        return Math.max(1, Gemm.panels(k, blocks));
+        int blocks = Math.max(1, Math.ceilDiv(k, Gemm.KC));
+        return Math.max(1, Math.ceilDiv(k, blocks));
     }
 
     private void fewRows(int m, int n, int k, Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {

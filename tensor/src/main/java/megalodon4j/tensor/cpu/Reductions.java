@@ -39,7 +39,7 @@ final class Reductions {
     }
 
     private double sum(Tensor x, boolean squared) {
-        int blocks = Blocks.count(x.elements(), Blocks.ELEMENTS);
+        int blocks = Math.ceilDiv(x.elements(), Blocks.ELEMENTS);
         if (partial.length < blocks) {
             partial = new double[blocks];
         }
