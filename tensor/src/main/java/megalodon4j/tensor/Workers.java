@@ -62,20 +62,28 @@ public final class Workers implements AutoCloseable {
     /**
      * Runs items 0 … items - 1 and returns when all are done; a failure of any is thrown here.
      *
-     * @throws IllegalStateException if a task that runs on two threads or more starts a loop of several items itself
+     * @throws IllegalStateException if called by a task, with however many threads
      */
     public void run(int items, Task task) {
-        if (helpers.length == 0 || items <= 1) {
-            for (int i = 0; i < items; i++) {
-                task.run(i, 0);
-            }
-            return;
-        }
         if (this.task != null) {
             throw new IllegalStateException("a loop inside a loop: workers run one at a time");
         }
         this.items = items;
         this.task = task;
+        try {
+            if (helpers.length == 0 || items <= 1) {
+                for (int i = 0; i < items; i++) {
+                    task.run(i, 0);
+                }
+            } else {
+                share();
+            }
+        } finally {
+            this.task = null; // what it refers to may be large
+        }
+    }
+
+    private void share() {
         done.set(0);
         left.set(items);
         for (var helper : helpers) {
@@ -83,7 +91,6 @@ public final class Workers implements AutoCloseable {
         }
         work(0);
         await();
-        this.task = null; // what it refers to may be large
         if (failure != null) {
             var thrown = failure;
             failure = null;

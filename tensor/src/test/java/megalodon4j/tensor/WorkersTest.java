@@ -69,10 +69,12 @@ class WorkersTest {
         }
     }
 
-    @Test
-    void aLoopInsideALoopIsRefused() {
-        try (var workers = new Workers(2)) {
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2})
+    void aLoopInsideALoopIsRefused(int threads) {
+        try (var workers = new Workers(threads)) {
             assertThrows(IllegalStateException.class, () -> workers.run(4, (_, _) -> workers.run(4, (_, _) -> {})));
+            assertThrows(IllegalStateException.class, () -> workers.run(1, (_, _) -> workers.run(1, (_, _) -> {})));
             everyItemIsComputedOnce(workers, 20);
         }
     }
