@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.Collectors;
 import megalodon4j.autograd.Adam;
 import megalodon4j.autograd.Ops;
@@ -59,6 +60,17 @@ class ExampleTest {
         assertTrue(shown.lines().count() < 40);
         var source = Path.of("src/test/java", getClass().getName().replace('.', '/') + ".java");
         assertTrue(withoutIndents(Files.readString(source)).contains(withoutIndents(shown)), shown);
+    }
+
+    /** The dependency that the README shows is this module, at its version. */
+    @Test
+    void theReadmeShowsThisModule() throws IOException {
+        var shown = Files.readString(Path.of("../README.md")).split("```xml\n")[1].split("```")[0];
+        var module = Files.readString(Path.of("pom.xml"));
+        for (var name : List.of("groupId", "artifactId", "version")) {
+            var line = shown.lines().filter(l -> l.contains(name)).findFirst().orElseThrow();
+            assertTrue(module.contains(line.strip()), line);
+        }
     }
 
     private static String withoutIndents(String code) {
