@@ -1,5 +1,6 @@
 package megalodon4j.train;
 
+import java.io.EOFException;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
@@ -40,6 +41,7 @@ final class Failure extends RuntimeException {
         return switch (e) {
             case NoSuchFileException _ -> "no such file";
             case AccessDeniedException _ -> "permission denied";
+            case EOFException _ -> "it ends too early";
             case FileSystemException f when f.getReason() != null -> f.getReason();
             case IOException _ when e.getMessage() != null -> e.getMessage();
             default -> e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();

@@ -2,9 +2,9 @@ package megalodon4j.train;
 
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import megalodon4j.models.GenerationOptions;
 import megalodon4j.models.Generator;
@@ -166,13 +166,14 @@ final class GenerateCommand extends Subcommand {
             showPrompt(prompt);
         }
         var text = new Utf8Stream();
-        var tokens = new int[options.maxNewTokens()];
+        var tokens = IntStream.builder(); // grows: the most allowed may be far more than will come
         var speed = new Speed(options.maxNewTokens());
         boolean stopped = false;
         try {
             stop.check();
             new Generator(model, options).generate(Utf8Stream.tokens(prompt), token -> {
-                tokens[speed.tick()] = token;
+                tokens.add(token);
+                speed.tick();
                 if (!json) {
                     out().print(text.add(token));
                     out().flush();
@@ -183,7 +184,7 @@ final class GenerateCommand extends Subcommand {
             stopped = true;
         }
         if (json) {
-            printJson(prompt.length, tokens, speed);
+            printJson(prompt.length, tokens.build().toArray(), speed);
         } else {
             out().println(text.finish());
             out().flush();
@@ -205,11 +206,10 @@ final class GenerateCommand extends Subcommand {
     private void printJson(int promptTokens, int[] tokens, Speed speed) {
         var object = Json.object().put("prompt_tokens", promptTokens);
         var list = object.putArray("tokens");
-        for (int i = 0; i < speed.tokens(); i++) {
-            list.add(tokens[i]);
+        for (int token : tokens) {
+            list.add(token);
         }
-        var known = Arrays.copyOf(tokens, speed.tokens());
-        object.put("text", Utf8Stream.decode(known)).put("tokens_per_second", speed.tokensPerSecond());
+        object.put("text", Utf8Stream.decode(tokens)).put("tokens_per_second", speed.tokensPerSecond());
         out().println(Json.line(object));
         out().flush();
     }
@@ -227,13 +227,13 @@ final class GenerateCommand extends Subcommand {
             warmUp = Math.min(WARM_UP, expected / 4);
         }
 
-        /** One more token; how many there were before. */
-        int tick() {
+        /** One more token. */
+        void tick() {
             to = System.nanoTime();
             if (tokens <= warmUp) {
                 from = to;
             }
-            return tokens++;
+            tokens++;
         }
 
         int tokens() {

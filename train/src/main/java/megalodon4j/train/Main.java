@@ -46,12 +46,17 @@ public final class Main implements Runnable {
 
     public static void main(String... args) {
         // Whatever the locale: models write UTF-8.
-        var out = new PrintWriter(new FileOutputStream(FileDescriptor.out), false, StandardCharsets.UTF_8);
+        var stdout = new Stdout(new FileOutputStream(FileDescriptor.out));
+        var out = new PrintWriter(stdout, false, StandardCharsets.UTF_8);
         var stderr = Terminal.openStderr();
         System.setErr(new PrintStream(stderr, true, StandardCharsets.UTF_8));
         var err = new PrintWriter(stderr, true, StandardCharsets.UTF_8);
         int exitCode = commandLine().setOut(out).setErr(err).execute(args);
         out.flush();
+        if (exitCode == 0 && stdout.lost().isPresent()) {
+            err.println("megalodon: stdout: " + stdout.lost().get());
+            exitCode = CommandLine.ExitCode.SOFTWARE;
+        }
         err.flush();
         System.exit(exitCode);
     }

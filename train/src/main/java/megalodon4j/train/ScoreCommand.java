@@ -74,12 +74,12 @@ final class ScoreCommand extends Subcommand {
 
     private Windows windows(RunConfig config, int length) {
         var bytes = Corpus.read("--data", data, Integer.MAX_VALUE - 8);
-        requireBytes(bytes.length, length + 1);
+        requireBytes(bytes.length, length + 1L);
         Corpus.requireTokens("--data: " + data, bytes, config.model().numTokens());
         return Windows.consecutive(bytes, length);
     }
 
-    private void requireBytes(long bytes, int least) {
+    private void requireBytes(long bytes, long least) {
         if (bytes < least) {
             throw Failure.usage("--data: %s: %d bytes; at least %d are needed", data, bytes, least);
         }

@@ -2,6 +2,7 @@ package megalodon4j.train;
 
 import static megalodon4j.train.Tiny.run;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -294,6 +295,35 @@ class CommandsTest {
         assertTrue(outcome.error().startsWith("megalodon " + command[0] + ": "), outcome::err);
         assertTrue(outcome.error().contains(expected), outcome::err);
         assertEquals("", outcome.out());
+    }
+
+    @Test
+    void hugeNumbersAreTakenAtTheirWord() throws IOException {
+        assertRefused(
+                "165 bytes; at least 2147483648 are needed",
+                "score",
+                "--config",
+                Tiny.config(Files.createDirectories(folder.resolve("llama")), Tiny.LLAMA),
+                "--weights",
+                checkpoint.resolve("model.safetensors"),
+                "--data",
+                text,
+                "--seq-len",
+                Integer.MAX_VALUE);
+        var stop = json("generate", "--ckpt", checkpoint, "--prompt", "A", "--json")
+                .get("text")
+                .stringValue()
+                .substring(1, 2);
+        var most = Integer.MAX_VALUE;
+        var stopped = json(
+                "generate", "--ckpt", checkpoint, "--prompt", "A", "--max-new-tokens", most, "--stop", stop, "--json");
+        assertFalse(stopped.get("text").stringValue().contains(stop));
+    }
+
+    @Test
+    void anEmptyFileIsNoGzipFile() throws IOException {
+        var empty = Files.createFile(folder.resolve("empty.gz"));
+        assertRefused("empty.gz: cannot be read: it ends too early", "score", "--ckpt", checkpoint, "--data", empty);
     }
 
     @Test

@@ -143,6 +143,8 @@ class ConfigTest {
                     sampler: shuffled                  | sampler: "shuffled"; allowed: random, sequential
                     cema: slow                         | cema: "slow"; allowed: auto, scan, fft
                     dtype: float16                     | "float16" is refused because the EMA and the FFT overflow
+                    temperature: 1e39                  | temperature must be finite
+                    top_p: 1e-50                       | top-p must be more than 0
                     precision: fp16                    | "fp16" is refused because the EMA and the FFT overflow
                     precision: int8                    | precision: "int8"; allowed: auto, fp32, tf32, bf16
                     micro_batch: 3                     | micro_batch: 3; allowed: auto or a divisor of batch_size · grad_accum_every, which is 1

@@ -3,8 +3,11 @@ package megalodon4j.train;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.io.OutputStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -34,6 +37,20 @@ class MainTest {
         assertEquals("", out.toString());
         assertEquals(1, err.toString().lines().count(), err::toString);
         assertTrue(err.toString().contains(named), err::toString);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"No space left on device, No space left on device", "Broken pipe,"})
+    void lostOutputIsKnownUnlessTheReaderWentAway(String reason, String lost) {
+        var stdout = new Stdout(new OutputStream() {
+            @Override
+            public void write(int b) throws IOException {
+                throw new IOException(reason);
+            }
+        });
+        assertEquals(Optional.empty(), stdout.lost());
+        new PrintWriter(stdout, true).println("a line");
+        assertEquals(Optional.ofNullable(lost), stdout.lost());
     }
 
     private int run(String... args) {
