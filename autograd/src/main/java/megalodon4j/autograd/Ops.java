@@ -191,8 +191,20 @@ public final class Ops {
         return tape.record(
                 o,
                 dO -> backend.attentionGrad(
-                        dO, q.value(), keys.value(), values.value(), mask, heads, chunk, scale, dropout, o, logSum,
-                        q.grad(), keys.grad(), values.grad()));
+                        dO,
+                        q.value(),
+                        keys.value(),
+                        values.value(),
+                        mask,
+                        heads,
+                        chunk,
+                        scale,
+                        dropout,
+                        o,
+                        logSum,
+                        q.grad(),
+                        keys.grad(),
+                        values.grad()));
     }
 
     /** Attention of new queries to the keys and values of a cache, without a gradient. k, v: (B, C, …), of which {@code keys} are filled. */

@@ -155,18 +155,14 @@ public final class Tape implements AutoCloseable {
      * @throws IllegalArgumentException if this is no loss, or one of another tape
      */
     public void backward(Variable loss) {
-        requireRecording();
+        if (!recording) {
+            throw new IllegalStateException("backward needs a tape that records: Tape.training(backend)");
+        }
         if (loss.tape() != this || !loss.isLoss()) {
             throw new IllegalArgumentException(
                     "backward: it starts from a result of Ops.crossEntropy on this tape, and from nothing else");
         }
         backward(loss, null);
-    }
-
-    private void requireRecording() {
-        if (!recording) {
-            throw new IllegalStateException("backward needs a tape that records: Tape.training(backend)");
-        }
     }
 
     private void backward(Variable result, Tensor gradient) {

@@ -90,11 +90,9 @@ class OpsTest {
         cases.add(onX("dropout", (x, p) -> Ops.dropout(copy(x, p), dropout), "id", D, D));
         cases.add(onX("attention, all the same", (x, p) -> Ops.attention(x, x, x, null, 3, 8, 1, null)));
         cases.add(onX(
-                "attention, queries as keys",
-                (x, p) -> Ops.attention(x, x, Ops.silu(x, null), null, 3, 8, 1, null)));
+                "attention, queries as keys", (x, p) -> Ops.attention(x, x, Ops.silu(x, null), null, 3, 8, 1, null)));
         cases.add(onX(
-                "attention, keys as values",
-                (x, p) -> Ops.attention(Ops.silu(x, null), x, x, null, 3, 8, 1, null)));
+                "attention, keys as values", (x, p) -> Ops.attention(Ops.silu(x, null), x, x, null, 3, 8, 1, null)));
         cases.add(onX(
                 "keys alone",
                 (x, p) -> Ops.queryKey(x, p.get("gamma"), p.get("beta"), cos, sin, 3, 1e-5f)
