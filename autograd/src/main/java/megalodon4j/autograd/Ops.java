@@ -65,9 +65,10 @@ public final class Ops {
     public static Variable silu(Variable a, Variable b) {
         var tape = a.tape();
         var backend = tape.backend();
+        var gate = b == a ? tape.alias(a) : b;
         var y = tape.tensor(a.shape());
-        backend.silu(a.value(), value(b), y);
-        return tape.record(y, dy -> backend.siluGrad(dy, a.value(), value(b), a.grad(), grad(b)));
+        backend.silu(a.value(), value(gate), y);
+        return tape.record(y, dy -> backend.siluGrad(dy, a.value(), value(gate), a.grad(), grad(gate)));
     }
 
     /**
@@ -166,7 +167,10 @@ public final class Ops {
                         z.grad(),
                         gamma.grad(),
                         beta.grad()));
-        key[0] = tape.record(k, dk -> key[0].receive(dk));
+        key[0] = tape.record(k, dk -> {
+            key[0].receive(dk);
+            query.grad(); // a blank one where nothing was computed from the queries: they are visited all the same
+        });
         return new QueryKey(query, key[0]);
     }
 
@@ -179,14 +183,28 @@ public final class Ops {
         var tape = q.tape();
         var backend = tape.backend();
         int batch = q.shape().size(0), length = q.shape().size(1);
+        var keys = k == q ? tape.alias(k) : k;
+        var values = v == q || v == k ? tape.alias(v) : v;
         var o = tape.tensor(v.shape());
         var logSum = tape.tensor(batch, heads, length);
         backend.attention(q.value(), k.value(), v.value(), length, mask, heads, chunk, scale, dropout, o, logSum);
         return tape.record(
                 o,
                 dO -> backend.attentionGrad(
-                        dO, q.value(), k.value(), v.value(), mask, heads, chunk, scale, dropout, o, logSum, q.grad(),
-                        k.grad(), v.grad()));
+                        dO,
+                        q.value(),
+                        keys.value(),
+                        values.value(),
+                        mask,
+                        heads,
+                        chunk,
+                        scale,
+                        dropout,
+                        o,
+                        logSum,
+                        q.grad(),
+                        keys.grad(),
+                        values.grad()));
     }
 
     /** Attention of new queries to the keys and values of a cache, without a gradient. k, v: (B, C, …), of which {@code keys} are filled. */
@@ -268,7 +286,7 @@ public final class Ops {
         var losses = tape.tensor(logits.shape(), 1);
         var dlogits = tape.recording() ? tape.tensor(logits.shape()) : null;
         tape.backend().crossEntropy(logits.value(), labels, scale, losses, dlogits);
-        return tape.record(losses, _ -> logits.receive(dlogits));
+        return tape.recordLoss(losses, () -> logits.receive(dlogits));
     }
 
     private static void refuseState(String operation, Tape tape, Tensor state) {

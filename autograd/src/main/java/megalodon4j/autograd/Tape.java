@@ -92,7 +92,9 @@ public final class Tape implements AutoCloseable {
 
     /** A value that has no gradient. It must live as long as this tape. */
     public Variable constant(Tensor value) {
-        return new Variable(this, value, null);
+        var constant = new Variable(this, value, null);
+        constant.shareValue();
+        return constant;
     }
 
     private Scope scope() {
@@ -116,24 +118,54 @@ public final class Tape implements AutoCloseable {
 
     /** Records an operation that has changed x in place. */
     Variable recordInPlace(Variable x, Variable.Backward backward) {
+        boolean owned = x.ownsValue();
         x.shareValue();
-        return record(x.value(), backward);
+        var changed = record(x.value(), backward);
+        if (!owned) {
+            changed.shareValue();
+        }
+        return changed;
+    }
+
+    /** The same value, with a gradient of its own: for an operation that gets one variable as two arguments. */
+    Variable alias(Variable x) {
+        var alias = record(x.value(), x::receive);
+        alias.shareValue();
+        return alias;
+    }
+
+    /** Records a loss, whose gradient by its argument is complete: {@code backward} hands it on. */
+    Variable recordLoss(Tensor value, Runnable backward) {
+        var loss = record(value, dy -> {
+            if (dy != null) {
+                throw new IllegalStateException("backward: a loss is where it starts, nothing is computed from one");
+            }
+            backward.run();
+        });
+        loss.becomeLoss();
+        return loss;
     }
 
     /**
-     * Adds the gradient of the sum of {@code loss} to those of all parameters that it was computed from. Afterwards no value on this tape but
-     * that of {@code loss} may be read, and backward not be called again.
+     * Adds the gradient of a loss to those of all parameters that it was computed from. Afterwards no value on this tape but that of
+     * {@code loss} may be read, and backward not be called again.
      *
-     * @throws IllegalStateException if the tape does not record
+     * @param loss of {@link Ops#crossEntropy}, which says what is differentiated
+     * @throws IllegalStateException if the tape does not record, or something else was computed from a loss
+     * @throws IllegalArgumentException if this is no loss, or one of another tape
      */
     public void backward(Variable loss) {
+        if (!recording) {
+            throw new IllegalStateException("backward needs a tape that records: Tape.training(backend)");
+        }
+        if (loss.tape() != this || !loss.isLoss()) {
+            throw new IllegalArgumentException(
+                    "backward: it starts from a result of Ops.crossEntropy on this tape, and from nothing else");
+        }
         backward(loss, null);
     }
 
     private void backward(Variable result, Tensor gradient) {
-        if (!recording) {
-            throw new IllegalStateException("backward needs a tape that records: Tape.training(backend)");
-        }
         for (int i = recorded - 1; i >= 0; i--) {
             var variable = variables.get(i);
             if (variable == result) {
@@ -174,12 +206,14 @@ public final class Tape implements AutoCloseable {
         return record(y, dy -> {
             try (var again = new Tape(backend(), true, dropout)) {
                 var input = again.constant(x.value());
-                var result = f.apply(input);
+                var result = again.alias(f.apply(input)); // f may return its argument
                 // A copy, since the operations of that tape may keep and release it.
                 var gradient = again.tensor(dy.shape());
                 backend().copy(dy, gradient);
                 again.backward(result, gradient);
-                backend().add(1, input.grad(), x.grad());
+                if (input.hasGrad()) {
+                    backend().add(1, input.grad(), x.grad());
+                }
             }
         });
     }

@@ -16,6 +16,7 @@ public class Variable {
     private Backward backward;
     private Tensor grad;
     private boolean sharesValue;
+    private boolean loss;
 
     Variable(Tape tape, Tensor value, Backward backward) {
         this.tape = tape;
@@ -28,6 +29,7 @@ public class Variable {
         this.backward = backward;
         grad = null;
         sharesValue = false;
+        loss = false;
     }
 
     public Tensor value() {
@@ -77,9 +79,18 @@ public class Variable {
         }
     }
 
-    /** Another variable has the same value and will give it back. */
+    /** The value is another's, who will give it back. */
     void shareValue() {
         sharesValue = true;
+    }
+
+    boolean isLoss() {
+        return loss;
+    }
+
+    /** This is one that {@link Tape#backward} may start from. */
+    void becomeLoss() {
+        loss = true;
     }
 
     boolean ownsValue() {

@@ -63,6 +63,7 @@ class OpsTest {
         cases.add(onX("multiply by itself", (x, p) -> Ops.multiply(x, x)));
         cases.add(onX("silu", (x, p) -> Ops.silu(x, null)));
         cases.add(onX("gated silu", (x, p) -> Ops.silu(x, Ops.linear(x, p.get("w"), null, null)), "w", D, D));
+        cases.add(onX("silu gated by itself", (x, p) -> Ops.silu(x, x)));
         cases.add(onX("rmsNorm", (x, p) -> Ops.rmsNorm(x, p.get("g"), 1, 1e-5f), "g", D));
         cases.add(onX("rmsNorm without weight", (x, p) -> Ops.rmsNorm(x, null, 0, 1e-5f)));
         cases.add(onX("layerNorm", (x, p) -> Ops.layerNorm(x, p.get("w"), p.get("b"), 1e-5f), "w", D, "b", D));
@@ -87,6 +88,23 @@ class OpsTest {
         }
         var dropout = new Dropout(0.4, 3, 11, 6);
         cases.add(onX("dropout", (x, p) -> Ops.dropout(copy(x, p), dropout), "id", D, D));
+        cases.add(onX("attention, all the same", (x, p) -> Ops.attention(x, x, x, null, 3, 8, 1, null)));
+        cases.add(onX(
+                "attention, queries as keys", (x, p) -> Ops.attention(x, x, Ops.silu(x, null), null, 3, 8, 1, null)));
+        cases.add(onX(
+                "attention, keys as values", (x, p) -> Ops.attention(Ops.silu(x, null), x, x, null, 3, 8, 1, null)));
+        cases.add(onX(
+                "keys alone",
+                (x, p) -> Ops.queryKey(x, p.get("gamma"), p.get("beta"), cos, sin, 3, 1e-5f)
+                        .key(),
+                "gamma",
+                2,
+                D,
+                "beta",
+                2,
+                D));
+        cases.add(onX("checkpoint", (x, p) -> x.tape().checkpoint(x, y -> Ops.silu(y, y))));
+        cases.add(onX("checkpoint of nothing", (x, p) -> x.tape().checkpoint(x, y -> y)));
         for (int chunk : new int[] {8, 100}) {
             cases.add(onX(
                     "attention, chunk " + chunk,

@@ -2,6 +2,7 @@ package megalodon4j.autograd;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.Philox;
@@ -36,6 +37,48 @@ class TapeTest {
                     assertEquals(0, backend.outstanding());
                 }
             }
+        }
+    }
+
+    @Test
+    void backwardStartsFromALossOfItsTape() {
+        try (var backend = Backend.cpu(1);
+                var tape = Tape.training(backend);
+                var other = Tape.training(backend)) {
+            var x = tape.constant(backend.tensor(1, 6, 6).set(new float[36]));
+            var y = Ops.silu(x, null);
+            assertThrows(IllegalArgumentException.class, () -> tape.backward(y));
+            var loss = Ops.crossEntropy(y, LABELS, 1);
+            assertThrows(IllegalArgumentException.class, () -> other.backward(loss));
+            tape.backward(loss);
+        }
+    }
+
+    @Test
+    void nothingIsComputedFromALoss() {
+        try (var backend = Backend.cpu(1);
+                var tape = Tape.training(backend)) {
+            var x = tape.constant(backend.tensor(6, 6).set(new float[36]));
+            var scaled = Ops.addScaled(x, 0.5f, Ops.silu(x, null));
+            var loss = Ops.crossEntropy(scaled, LABELS, 1);
+            var again = Ops.crossEntropy(Ops.multiply(loss, loss), new int[LABELS.length], 1);
+            assertThrows(IllegalStateException.class, () -> tape.backward(again));
+        }
+    }
+
+    /** What a caller has made is not given back with what the tape has, though an operation works in it. */
+    @Test
+    void aConstantStaysTheCallers() {
+        try (var backend = Backend.cpu(1)) {
+            var w = new Parameters(backend).add("w", Shape.of(6, 8), Initial.constant(1));
+            var cos = backend.tensor(3, 2).set(0, 0, 0, 0, 0, 0);
+            var sin = backend.tensor(3, 2).set(1, 1, 1, 1, 1, 1);
+            var x = backend.tensor(2, 3, 8).set(new float[48]);
+            try (var tape = Tape.training(backend)) {
+                var turned = Ops.rope(Ops.rope(tape.constant(x), cos, sin, 2, true), cos, sin, 2, true);
+                tape.backward(Ops.crossEntropy(Ops.linear(turned, w, null, null), LABELS, 1));
+            }
+            assertEquals(0, backend.outstanding());
         }
     }
 

@@ -57,7 +57,7 @@ public final class Generator {
         return generate(prompt, 0, sink);
     }
 
-    /** Continues a prompt as row {@code row} of a batch does. */
+    /** {@link #generate(int[], IntConsumer)} as row {@code row} of a batch does it. */
     public Generated generate(int[] prompt, int row, IntConsumer sink) {
         return generate(prompt, new Philox(options.seed(), FIRST_STREAM + row), sink);
     }
@@ -87,6 +87,7 @@ public final class Generator {
     }
 
     private Generated run(Session session, int[] unread, Philox random, IntConsumer sink) {
+        session.requireTokens("generate", unread);
         var text = IntStream.builder();
         var filter = new StopFilter(options.stops(), token -> {
             text.add(token);

@@ -28,9 +28,10 @@ public interface LanguageModel {
      * @param cache what earlier tokens have left, which this call extends; null for sequences that start here. With a cache the tape must not
      *     record, and L be at most {@link Cache#nextBlock}
      * @param layerOutputs receives the embedding and then each layer's output before the last norm, (B, L, D) each; they live as long as the
-     *     tape, and their values until {@link Tape#backward}
+     *     tape, and their values until {@link Tape#backward}. If it throws, a part of the cache has been extended, which is of no more use
      * @throws IllegalArgumentException if a token is outside the vocabulary, or cache, mask and ids do not go together
-     * @throws IllegalStateException if the tape records and there is a cache
+     * @throws IllegalStateException if the tape records and there is a cache, or the model drops out and the tape does not know by which random
+     *     numbers ({@link Tape#training(Backend, long, long)})
      */
     Variable hidden(Tape tape, int[] ids, int batch, Tensor mask, Cache cache, Consumer<? super Variable> layerOutputs);
 

@@ -59,10 +59,10 @@ final class LlamaCache extends ModelCache {
 
     @Override
     void keepFirst(long tokens) {
-        long kept = keysAfter(tokens), there = keyMask().count() - (position() - tokens);
+        long kept = keysAfter(tokens), there = Math.max(0, keyMask().count() - (position() - tokens));
         if (there < kept) {
             throw new UnsupportedOperationException("trim: after " + tokens + " tokens the cache would hold " + kept
-                    + " keys, but only " + Math.max(0, there) + " of them have not been forgotten");
+                    + " keys, but only " + there + " of them have not been forgotten");
         }
         for (var layer : layers) {
             layer.keepFirst((int) kept);

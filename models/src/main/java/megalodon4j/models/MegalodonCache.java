@@ -58,7 +58,11 @@ final class MegalodonCache extends ModelCache {
         for (int i = 0; i < layers.length; i++) {
             var layer = from.layers[i];
             layers[i] = new Layer(
-                    rowsOf(layer.timenorm, rows), layer.coefficients, rowsOf(layer.ema, rows), layer.kv.select(rows));
+                    rowsOf(layer.timenorm, rows),
+                    // Shared once they are known; until then the stream that reads first must not decide for the other.
+                    layer.coefficients.isBlank() ? backend.tensor(layer.coefficients.shape()) : layer.coefficients,
+                    rowsOf(layer.ema, rows),
+                    layer.kv.select(rows));
         }
         norm = rowsOf(from.norm, rows);
     }

@@ -34,12 +34,13 @@ public final class Session {
      * Reads tokens.
      *
      * @return the logits (V) of the token that follows
-     * @throws IllegalArgumentException if there are none, or one is outside the vocabulary
+     * @throws IllegalArgumentException if there are none, or one is outside the vocabulary; then none has been read
      */
     public float[] feed(int... tokens) {
         if (tokens.length == 0) {
             throw new IllegalArgumentException("feed: at least one token is needed");
         }
+        requireTokens("feed", tokens);
         for (int from = 0; ; ) {
             int to = from + cache.nextBlock(tokens.length - from);
             try (var tape = Tape.inference(model.backend())) {
@@ -52,6 +53,17 @@ public final class Session {
         }
     }
 
+    // All of them, before the first block changes the cache.
+    void requireTokens(String operation, int[] tokens) {
+        int vocabulary = model.config().numTokens();
+        for (int i = 0; i < tokens.length; i++) {
+            if (tokens[i] < 0 || tokens[i] >= vocabulary) {
+                throw new IllegalArgumentException(operation + ": token " + tokens[i] + " at position " + i
+                        + " is outside the vocabulary of " + vocabulary);
+            }
+        }
+    }
+
     private static Variable last(Tape tape, Variable hidden) {
         int length = hidden.shape().size(1), width = hidden.shape().columns();
         var rows = hidden.value().reshape(Shape.of(length, width));
@@ -61,10 +73,16 @@ public final class Session {
     /**
      * Reads tokens and compares what the model expected with what came.
      *
-     * @param labels for each token the one that follows it
+     * @param labels for each token the one that follows it, or {@link megalodon4j.tensor.Backend#IGNORE_INDEX}
      * @return the sum of their cross-entropies in nats
+     * @throws IllegalArgumentException if there are not as many labels as tokens, or one of either is outside the vocabulary
      */
     public double loss(int[] tokens, int[] labels) {
+        if (labels.length != tokens.length) {
+            throw new IllegalArgumentException(
+                    "loss: " + tokens.length + " tokens need as many labels, got " + labels.length);
+        }
+        requireTokens("loss", tokens);
         double sum = 0;
         for (int from = 0; from < tokens.length; ) {
             int to = from + cache.nextBlock(tokens.length - from);

@@ -76,6 +76,6 @@ public final class Utf8Stream {
 
     /** Text that cannot move a terminal's cursor: control characters other than line ends and tabs become �. */
     public static String printable(String text) {
-        return text.replaceAll("[\\p{Cntrl}&&[^\n\t]]", String.valueOf(UNKNOWN));
+        return text.replaceAll("[\\p{Cc}&&[^\n\t]]", String.valueOf(UNKNOWN));
     }
 }

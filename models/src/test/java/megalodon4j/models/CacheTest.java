@@ -146,6 +146,9 @@ class CacheTest {
         Streams.feed(model, window, IDS, 5, 3);
         assertRefused(UnsupportedOperationException.class, "would hold 7 keys", () -> window.trim(7));
         assertEquals(8, window.position());
+        window.trim(0); // for which no keys are needed
+        var anew = Streams.feed(model, window, IDS, 0, 9);
+        assertArrayEquals(Streams.feed(model, model.newCache(3, CacheOptions.window(7)), IDS, 0, 9), anew);
     }
 
     @Test
@@ -299,6 +302,22 @@ class CacheTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"llama", "megalodon"})
+    void aSessionRefusesBeforeItReads(String name) {
+        var session = model(name).session();
+        session.feed(1, 2, 3);
+        var ids = Arrays.copyOf(IDS, LENGTH);
+        assertRefused(
+                IllegalArgumentException.class, "got 39", () -> session.loss(ids, Arrays.copyOf(IDS, LENGTH - 1)));
+        assertRefused(
+                IllegalArgumentException.class, "got 41", () -> session.loss(ids, Arrays.copyOf(IDS, LENGTH + 1)));
+        ids[LENGTH - 1] = 256;
+        assertRefused(IllegalArgumentException.class, "token 256 at position 39", () -> session.feed(ids));
+        assertRefused(IllegalArgumentException.class, "token 256 at position 39", () -> session.loss(ids, ids));
+        assertEquals(3, session.position());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"llama", "megalodon"})
     void hiddenStatesOfEachLayer(String name) {
         var model = model(name);
         int layers =
@@ -335,13 +354,14 @@ class CacheTest {
     void aNewStreamReadsWithTheWeightsOfNow() {
         var model = model("megalodon");
         var text = Arrays.copyOf(IDS, LENGTH);
-        var earlier = model.session().feed(text);
+        var empty = model.newCache(1);
+        var earlier = model.session(empty.copy()).feed(text);
         for (var parameter : model.parameters()) {
             if (parameter.name().contains("cema")) {
                 backend.add(0.3f, parameter.value(), parameter.value());
             }
         }
-        var now = model.session().feed(text);
+        var now = model.session(empty.copy()).feed(text);
         assertTrue(Math.abs(now[7] - earlier[7]) > 1e-4, "the weights have changed");
         try (var tape = Tape.inference(backend)) {
             var whole = model.logits(tape, text, 1).value().toArray();

@@ -219,6 +219,10 @@ class GeneratorTest {
         assertThrows(
                 IllegalArgumentException.class,
                 () -> new Generator(megalodon, options(1).endOfText(256)));
+        for (int tokens = 0; tokens < 2; tokens++) {
+            var generator = new Generator(megalodon, options(tokens));
+            assertThrows(IllegalArgumentException.class, () -> generator.generate(new int[] {1, 256}, _ -> {}));
+        }
         assertEquals(options(3).stopAt("é"), options(3).stopAt(new byte[] {(byte) 0xC3, (byte) 0xA9}));
     }
 }

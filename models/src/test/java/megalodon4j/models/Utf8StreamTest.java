@@ -19,5 +19,6 @@ class Utf8StreamTest {
         assertEquals("x�y", Utf8Stream.decode('x', 300, 'y'));
         assertEquals("é😀", Utf8Stream.decode(Utf8Stream.tokens("é😀")));
         assertEquals("a\n\t�[2J", Utf8Stream.printable("a\n\t\u001b[2J"));
+        assertEquals("�2J é", Utf8Stream.printable("\u009b2J é"), "the escape sequences of 8 bits");
     }
 }

@@ -244,6 +244,7 @@ public abstract class Backend implements AutoCloseable {
         if (y.rows() != x.rows() || y.columns() != w.rows()) {
             throw Check.error("linear", "y must be %d × %d, got %s", x.rows(), w.rows(), y.shape());
         }
+        Check.sameBackend("linear", "w", w, "y", y);
         Check.vector("linear", "bias", bias, w.rows());
         if (residual != null) {
             same("linear", "residual", residual, "y", y);
@@ -902,6 +903,7 @@ public abstract class Backend implements AutoCloseable {
         if (y.rows() != ids.length || y.columns() != table.columns()) {
             throw Check.error("embedding", "y must be %d × %d, got %s", ids.length, table.columns(), y.shape());
         }
+        Check.sameBackend("embedding", "table", table, "y", y);
         Check.ids("embedding", ids, table.rows());
         y.fill();
         embeddingK(ids, table, scale, y);

@@ -14,6 +14,10 @@ final class Check {
             throw new IllegalArgumentException(operation + ": " + nameA + " " + a.shape() + " and " + nameB + " "
                     + b.shape() + " must have the same shape");
         }
+        sameBackend(operation, nameA, a, nameB, b);
+    }
+
+    static void sameBackend(String operation, String nameA, Tensor a, String nameB, Tensor b) {
         if (a.backend() != b.backend()) {
             throw new IllegalArgumentException(
                     operation + ": " + nameA + " is on " + a.backend().describe() + ", " + nameB + " on "

@@ -16,7 +16,7 @@ final class Pool {
 
     Pool(IntFunction<Storage> allocate) {
         this.allocate = allocate;
-        for (int i = 0; i <= index(sizeClass(1 << 30)); i++) {
+        for (int i = 0; i <= index(Integer.MAX_VALUE); i++) {
             free.add(new ArrayDeque<>(0));
         }
     }
@@ -63,7 +63,7 @@ final class Pool {
             return 64;
         }
         int step = Math.max(16, Integer.highestOneBit(elements - 1) >>> 3);
-        return Math.toIntExact(((long) elements + step - 1) / step * step);
+        return (int) Math.min(Integer.MAX_VALUE, ((long) elements + step - 1) / step * step);
     }
 
     /** Numbers the classes: eight for each power of two. */

@@ -125,6 +125,15 @@ interface ErrorsContract extends Contract {
         try (var other = Backend.cpu(1)) {
             var x = TestTensors.tensor(other, 1, 3);
             refuses("add", "on cpu (1 thread", () -> backend().add(1, x, filled(3)));
+            var w = TestTensors.tensor(other, 1, 2, 3);
+            refuses(
+                    "linear",
+                    "w is on cpu (1 thread",
+                    () -> backend().linear(filled(1, 3), w, null, null, filled(1, 2)));
+            refuses(
+                    "embedding",
+                    "table is on cpu (1 thread",
+                    () -> backend().embedding(new int[] {1}, w, 1, filled(1, 3)));
         }
     }
 }
