@@ -65,7 +65,8 @@ class ExampleTest {
     /** The dependency that the README shows is this module, at its version. */
     @Test
     void theReadmeShowsThisModule() throws IOException {
-        var shown = Files.readString(Path.of("../README.md")).split("```xml\n")[1].split("```")[0];
+        var shown =
+                Files.readString(Path.of("../README.md")).split("```xml\n")[1].split("```")[0];
         var module = Files.readString(Path.of("pom.xml"));
         for (var name : List.of("groupId", "artifactId", "version")) {
             var line = shown.lines().filter(l -> l.contains(name)).findFirst().orElseThrow();
