@@ -9,11 +9,14 @@ import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.util.List;
 
 /** Files that are there as a whole or not at all, whenever the power goes. */
 final class DurableFiles {
     /** How names begin of what is still being written. */
     static final String ASIDE = ".tmp-";
+
+    private static final String OLD = ASIDE + "old-";
 
     private DurableFiles() {}
 
@@ -30,7 +33,7 @@ final class DurableFiles {
         }
         syncFolder(aside);
         if (Files.exists(folder)) {
-            var old = folder.resolveSibling(ASIDE + "old-" + folder.getFileName());
+            var old = folder.resolveSibling(OLD + folder.getFileName());
             delete(old);
             Files.move(folder, old, StandardCopyOption.ATOMIC_MOVE);
             Files.move(aside, folder, StandardCopyOption.ATOMIC_MOVE);
@@ -39,6 +42,27 @@ final class DurableFiles {
             Files.move(aside, folder, StandardCopyOption.ATOMIC_MOVE);
         }
         syncFolder(folder.toAbsolutePath().getParent());
+    }
+
+    /** Deletes what was still being written in a folder; what was whole and only about to take its place takes it. */
+    static void sweep(Path parent) throws IOException {
+        for (var old : startingWith(OLD, parent)) {
+            var name = old.getFileName().toString().substring(OLD.length());
+            var folder = parent.resolve(name);
+            if (!Files.exists(folder)) {
+                Files.move(parent.resolve(ASIDE + name), folder, StandardCopyOption.ATOMIC_MOVE);
+            }
+        }
+        for (var file : startingWith(ASIDE, parent)) {
+            delete(file);
+        }
+    }
+
+    private static List<Path> startingWith(String prefix, Path parent) throws IOException {
+        try (var files = Files.list(parent)) {
+            return files.filter(file -> file.getFileName().toString().startsWith(prefix))
+                    .toList();
+        }
     }
 
     /** What a file or a folder is to hold. */

@@ -81,7 +81,7 @@ record RunFolder(Path path) {
     /** Makes the folder ready for a run from its beginning. */
     void begin(RunConfig config) throws IOException {
         Files.createDirectories(path);
-        sweep();
+        DurableFiles.sweep(path);
         Metrics.cut(metrics(), 0);
         cutSamples(0);
         writeConfig(config);
@@ -95,7 +95,7 @@ record RunFolder(Path path) {
      */
     List<String> rewind(RunConfig config, Checkpoint.State state) throws IOException {
         Files.createDirectories(path);
-        sweep();
+        DurableFiles.sweep(path);
         var later = checkpoints(path).stream()
                 .filter(c -> c.state().step() > state.step())
                 .map(Checkpoint::folder)
@@ -109,16 +109,6 @@ record RunFolder(Path path) {
         cutSamples(state.samplesBytes());
         writeConfig(config);
         return later.stream().map(folder -> folder.getFileName().toString()).toList();
-    }
-
-    private void sweep() throws IOException {
-        try (var files = Files.list(path)) {
-            for (var file : files.toList()) {
-                if (file.getFileName().toString().startsWith(DurableFiles.ASIDE)) {
-                    DurableFiles.delete(file);
-                }
-            }
-        }
     }
 
     private void cutSamples(long length) throws IOException {
