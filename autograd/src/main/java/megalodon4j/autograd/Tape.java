@@ -1,6 +1,7 @@
 package megalodon4j.autograd;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.function.UnaryOperator;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.Dropout;
@@ -114,6 +115,42 @@ public final class Tape implements AutoCloseable {
         var variable = variables.get(recorded++);
         variable.set(value, backward);
         return variable;
+    }
+
+    /** Goes back through an operation of several results, given their gradients: blank where nothing was computed from one. */
+    @FunctionalInterface
+    interface BackwardOfAll {
+        void run(Tensor[] dy);
+    }
+
+    /** Records an operation of several results. */
+    Variable[] record(Tensor[] values, BackwardOfAll backward) {
+        var results = new Variable[values.length];
+        if (!recording) {
+            Arrays.setAll(results, i -> new Variable(this, values[i], null));
+            return results;
+        }
+        var dy = new Tensor[values.length];
+        // The one recorded first is visited last, when the gradients of all are complete.
+        results[0] = record(values[0], first -> {
+            dy[0] = first;
+            for (int i = 1; i < dy.length; i++) {
+                dy[i] = dy[i] == null ? tensor(values[i].shape()) : dy[i];
+            }
+            backward.run(dy);
+            for (int i = 1; i < dy.length; i++) {
+                scope.release(dy[i]);
+            }
+        });
+        for (int i = 1; i < values.length; i++) {
+            int result = i;
+            results[i] = record(values[i], complete -> {
+                dy[result] = complete;
+                keep(complete);
+                results[0].grad(); // a blank one where nothing was computed from it: it is visited all the same
+            });
+        }
+        return results;
     }
 
     /** Records an operation that has changed x in place. */

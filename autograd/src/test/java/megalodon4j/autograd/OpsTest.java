@@ -58,6 +58,26 @@ class OpsTest {
                 of("embedding", 1, (tape, p) -> Ops.embedding(tape, ids, B, p.get("table"), 1.5f, -1), "table", 7, D));
         cases.add(onX("linear", (x, p) -> Ops.linear(x, p.get("w"), p.get("b"), null), "w", 9, D, "b", 9));
         cases.add(onX("linear with residual", (x, p) -> Ops.linear(x, p.get("w"), null, x), "w", D, D));
+        for (boolean first : new boolean[] {true, false}) {
+            for (boolean second : new boolean[] {true, false}) {
+                cases.add(onX(
+                        "linear of several layers, first used: " + first + ", second: " + second,
+                        (x, p) -> several(x, p, first, second),
+                        "w",
+                        D,
+                        D,
+                        "b",
+                        D,
+                        "v",
+                        D,
+                        D,
+                        "u",
+                        D,
+                        D,
+                        "c",
+                        D));
+            }
+        }
         cases.add(onX("addScaled", (x, p) -> Ops.addScaled(x, 0.3f, Ops.silu(x, null))));
         cases.add(onX("multiply", (x, p) -> Ops.multiply(x, Ops.linear(x, p.get("w"), null, null)), "w", D, D));
         cases.add(onX("multiply by itself", (x, p) -> Ops.multiply(x, x)));
@@ -144,6 +164,15 @@ class OpsTest {
     // In-place operations must not change what others read: rope gets a value of its own.
     private static Variable copy(Variable x, Parameters p) {
         return Ops.linear(x, p.get("id"), null, null);
+    }
+
+    private static Variable several(Variable x, Parameters p, boolean first, boolean second) {
+        var wb = new Linear(p.get("w"), p.get("b"));
+        var uc = new Linear(p.get("u"), p.get("c"));
+        var y = Ops.linear(x, x, wb, new Linear(p.get("v"), null), uc);
+        var sum = y[2];
+        sum = first ? Ops.multiply(sum, y[0]) : sum;
+        return second ? Ops.multiply(sum, y[1]) : sum;
     }
 
     private static Object[] projections() {

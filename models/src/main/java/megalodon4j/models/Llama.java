@@ -130,9 +130,10 @@ public final class Llama implements LanguageModel {
         var angles = rope.rows(position, length);
         float scale = (float) (1 / Math.sqrt(config.dimHead()));
         var n = Ops.rmsNorm(x, layer.attnNorm, 0, EPS);
-        var q = Ops.rope(layer.wq.apply(n), angles.cos(), angles.sin(), heads, true); // (B, L, H·d)
-        var k = Ops.rope(layer.wk.apply(n), angles.cos(), angles.sin(), heads, true);
-        var v = layer.wv.apply(n);
+        var qkv = Ops.linear(n, null, layer.wq, layer.wk, layer.wv); // (B, L, H·d) each
+        var q = Ops.rope(qkv[0], angles.cos(), angles.sin(), heads, true);
+        var k = Ops.rope(qkv[1], angles.cos(), angles.sin(), heads, true);
+        var v = qkv[2];
         Variable o;
         if (cache == null) {
             o = Ops.attention(q, k, v, keyMask, heads, Math.max(1, length), scale, null);
@@ -146,7 +147,8 @@ public final class Llama implements LanguageModel {
     // x + w2(silu(w1 n) · w3 n), n = rms(x)
     private static Variable feedForward(Variable x, Layer layer) {
         var n = Ops.rmsNorm(x, layer.ffNorm, 0, EPS);
-        return layer.w2.apply(Ops.silu(layer.w1.apply(n), layer.w3.apply(n)), x);
+        var gates = Ops.linear(n, null, layer.w1, layer.w3);
+        return layer.w2.apply(Ops.silu(gates[0], gates[1]), x);
     }
 
     @Override

@@ -223,28 +223,28 @@ public final class Megalodon implements LanguageModel {
         var method = cache == null ? config.cema().method() : Backend.EmaMethod.SCAN;
         var y = Ops.ema(t, mask, coefficients, a.cema.omega(), cache == null ? null : cache.ema(), method);
         var m = dropHidden(Ops.rmsNorm(y, a.rmsGamma, 1, EPS), site); // (B, L, D)
-        var z = a.wz.apply(m); // (B, L, Z)
+        var dropout = tape.dropout(config.dropout(), site + 3);
+        var fromM = Ops.linear(m, dropout == null ? x : null, a.wh1, a.wz, a.wr);
+        var z = fromM[1]; // (B, L, Z)
         var angles = rope.rows(position, length);
         var qk = Ops.queryKey(z, a.gamma, a.beta, angles.cos(), angles.sin(), heads, EPS);
         var v = Ops.silu(a.wv.apply(t), null); // (B, L, E)
-        var r = Ops.silu(a.wr.apply(m), null);
+        var r = Ops.silu(fromM[2], null);
         if (cache != null) {
             state.append(layer, qk.key().value(), v.value());
         }
         Variable o;
         // A block of several chunks begins with one: its tokens see no older keys.
         if (cache == null || length > config.chunkSize()) {
-            var dropout = tape.dropout(config.attentionDropout(), site + 1);
-            o = Ops.attention(qk.query(), qk.key(), v, keyMask, heads, config.chunkSize(), 1, dropout);
+            var ofWeights = tape.dropout(config.attentionDropout(), site + 1);
+            o = Ops.attention(qk.query(), qk.key(), v, keyMask, heads, config.chunkSize(), 1, ofWeights);
         } else {
             var kv = cache.kv();
             o = Ops.cachedAttention(qk.query(), kv.keys(), kv.values(), kv.count(), keyMask, heads, 1);
         }
         var gated = dropHidden(Ops.multiply(o, r), site + 2);
-        var dropout = tape.dropout(config.dropout(), site + 3);
-        return dropout == null
-                ? a.wh2.apply(gated, a.wh1.apply(m, x))
-                : Ops.addScaled(x, 1, Ops.dropout(a.wh2.apply(gated, a.wh1.apply(m)), dropout));
+        var sum = a.wh2.apply(gated, fromM[0]);
+        return dropout == null ? sum : Ops.addScaled(x, 1, Ops.dropout(sum, dropout));
     }
 
     // x + α · fc2(silu(fc1 n) · fc3 n), n = layerNorm(h): the residual is the block's input, not h.
@@ -252,7 +252,8 @@ public final class Megalodon implements LanguageModel {
         var f = blocks[layer].feedForward;
         int site = layer * SITES;
         var n = Ops.layerNorm(h, f.norm.weight, f.norm.bias, EPS);
-        var u = dropHidden(Ops.silu(f.fc1.apply(n), f.fc3 == null ? null : f.fc3.apply(n)), site + 4);
+        var gates = f.fc3 == null ? Ops.linear(n, null, f.fc1) : Ops.linear(n, null, f.fc1, f.fc3);
+        var u = dropHidden(Ops.silu(gates[0], f.fc3 == null ? null : gates[1]), site + 4);
         var dropout = x.tape().dropout(config.dropout(), site + 5);
         return f.scale == 1 && dropout == null
                 ? f.fc2.apply(u, x)

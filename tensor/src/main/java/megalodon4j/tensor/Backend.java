@@ -238,22 +238,73 @@ public abstract class Backend implements AutoCloseable {
      * @param y (…, N)
      */
     public final void linear(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {
-        if (x.columns() != w.columns()) {
-            throw Check.error("linear", "x %s does not fit w %s: last sizes must agree", x.shape(), w.shape());
+        linear(x, new Tensor[] {w}, new Tensor[] {bias}, residual, new Tensor[] {y});
+    }
+
+    /**
+     * Several linear layers of the same input, which is read once: y_i = x · w_iᵀ + bias_i; to the first one the residual is added.
+     *
+     * @param x (…, K)
+     * @param w each (N_i, K)
+     * @param bias each (N_i) or null
+     * @param residual (…, N_0), nullable
+     * @param y each (…, N_i)
+     */
+    public final void linear(Tensor x, Tensor[] w, Tensor[] bias, Tensor residual, Tensor[] y) {
+        sameCount("linear", "w", w, "bias", bias);
+        sameCount("linear", "w", w, "y", y);
+        for (int i = 0; i < w.length; i++) {
+            checkLinear("linear", x, w[i], "y", y[i]);
+            Check.vector("linear", "bias", bias[i], w[i].rows());
         }
-        if (y.rows() != x.rows() || y.columns() != w.rows()) {
-            throw Check.error("linear", "y must be %d × %d, got %s", x.rows(), w.rows(), y.shape());
-        }
-        Check.sameBackend("linear", "w", w, "y", y);
-        Check.vector("linear", "bias", bias, w.rows());
         if (residual != null) {
-            same("linear", "residual", residual, "y", y);
+            same("linear", "residual", residual, "y", y[0]);
         }
-        y.fill();
+        for (var filled : y) {
+            filled.fill();
+        }
         linearK(x, w, bias, residual, y);
     }
 
-    protected abstract void linearK(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y);
+    protected abstract void linearK(Tensor x, Tensor[] w, Tensor[] bias, Tensor residual, Tensor[] y);
+
+    /**
+     * The gradients of {@link #linear(Tensor, Tensor[], Tensor[], Tensor, Tensor[])} but for the biases, whose are {@link #sumRows}, and the
+     * residual, whose is dy_0: dx += Σ dy_i · w_i, dw_i += dy_iᵀ · x.
+     */
+    public final void linearGrad(Tensor[] dy, Tensor x, Tensor[] w, Tensor dx, Tensor[] dw) {
+        sameCount("linearGrad", "dy", dy, "w", w);
+        sameCount("linearGrad", "dy", dy, "dw", dw);
+        same("linearGrad", "dx", dx, "x", x);
+        for (int i = 0; i < w.length; i++) {
+            checkLinear("linearGrad", x, w[i], "dy", dy[i]);
+            same("linearGrad", "dw", dw[i], "w", w[i]);
+        }
+        var addW = new boolean[dw.length];
+        for (int i = 0; i < dw.length; i++) {
+            addW[i] = dw[i].fill();
+        }
+        linearGradK(dy, x, w, dx, dx.fill(), dw, addW);
+    }
+
+    protected abstract void linearGradK(
+            Tensor[] dy, Tensor x, Tensor[] w, Tensor dx, boolean addX, Tensor[] dw, boolean[] addW);
+
+    private static void checkLinear(String operation, Tensor x, Tensor w, String name, Tensor y) {
+        if (x.columns() != w.columns()) {
+            throw Check.error(operation, "x %s does not fit w %s: last sizes must agree", x.shape(), w.shape());
+        }
+        if (y.rows() != x.rows() || y.columns() != w.rows()) {
+            throw Check.error(operation, "%s must be %d × %d, got %s", name, x.rows(), w.rows(), y.shape());
+        }
+        Check.sameBackend(operation, "w", w, name, y);
+    }
+
+    private static void sameCount(String operation, String a, Tensor[] as, String b, Tensor[] bs) {
+        if (as.length == 0 || as.length != bs.length) {
+            throw Check.error(operation, "%d %s and %d %s: as many of each, at least one", as.length, a, bs.length, b);
+        }
+    }
 
     /** dColumns += Σ over rows of dy. dy: (…, N); dColumns: (N): the gradient of a bias. */
     public final void sumRows(Tensor dy, Tensor dColumns) {

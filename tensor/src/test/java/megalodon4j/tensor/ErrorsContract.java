@@ -31,6 +31,22 @@ interface ErrorsContract extends Contract {
                 "linear",
                 "residual",
                 () -> backend().linear(filled(2, 3), filled(4, 3), null, filled(2, 3), filled(2, 4)));
+        Tensor x = filled(2, 3), w = filled(4, 3), y = filled(2, 4);
+        Tensor[] none = {}, one = {w}, two = {w, w};
+        refuses("linear", "at least one", () -> backend().linear(x, none, none, null, none));
+        refuses(
+                "linear",
+                "2 w and 1 y",
+                () -> backend().linear(x, two, new Tensor[] {null, null}, null, new Tensor[] {y}));
+        refuses(
+                "linearGrad",
+                "2 dy and 1 w",
+                () -> backend().linearGrad(new Tensor[] {y, y}, x, one, filled(2, 3), one));
+        refuses("linearGrad", "dx", () -> backend().linearGrad(new Tensor[] {y}, x, one, filled(2, 4), one));
+        refuses(
+                "linearGrad",
+                "dw",
+                () -> backend().linearGrad(new Tensor[] {y}, x, one, filled(2, 3), new Tensor[] {filled(3, 4)}));
         refuses("sumRows", "4", () -> backend().sumRows(filled(2, 3), filled(4)));
         refuses("silu", "(2, 4)", () -> backend().silu(filled(2, 3), filled(2, 4), filled(2, 3)));
     }

@@ -92,6 +92,11 @@ final class EveryOperation {
         backend.matmul(false, false, y, w, dx);
         backend.matmul(true, false, y, x, dw);
         keep("linear", y, dx, dw);
+        Tensor[] ws = {w, random(n.columns() + 5, n.columns())}, dws = {dw, blank(n.columns() + 5, n.columns())};
+        Tensor[] ys = {y, blank(n.rows(), n.columns() + 5)};
+        backend.linear(x, ws, new Tensor[] {null, random(n.columns() + 5)}, null, ys);
+        backend.linearGrad(ys, x, ws, dx, dws);
+        keep("linear of two layers", y, ys[1], dx, dw, dws[1]);
         var both = blank(n.columns(), n.inner);
         backend.matmul(true, true, x, random(n.inner, n.rows()), both);
         var one = blank(1, n.inner);

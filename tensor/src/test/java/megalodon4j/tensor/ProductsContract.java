@@ -2,6 +2,9 @@ package megalodon4j.tensor;
 
 import static megalodon4j.tensor.TestTensors.abs;
 
+import java.util.ArrayList;
+import java.util.Arrays;
+
 /** Matrix products and their epilogues. Tolerances are relative to Σ|a||b| of each element. */
 interface ProductsContract extends Contract {
     /** An element that lacks one of its products would be off by a thousandth. */
@@ -86,6 +89,95 @@ interface ProductsContract extends Contract {
                         abs(w),
                         bias == null ? null : abs(bias),
                         residual == null ? null : abs(residual)));
+    }
+
+    @Seeds(64)
+    default void linearOfSeveralLayers(int seed) {
+        try (var t = trial(seed)) {
+            int rows = t.size("rows", 1, 3, 5, 12, 63, 208, 500), inputs = t.size("inputs", 1, 3, 33, 64, 207, 702);
+            var outputs = outputs(t);
+            int layers = outputs.length;
+            var residual = t.nullable("residual", rows * outputs[0]);
+            double[] x = t.normal(rows * inputs);
+            double[][] w = new double[layers][], bias = new double[layers][];
+            Tensor[] ws = new Tensor[layers], biases = new Tensor[layers], ys = new Tensor[layers];
+            for (int i = 0; i < layers; i++) {
+                w[i] = t.normal(outputs[i] * inputs);
+                bias[i] = t.nullable("bias", outputs[i]);
+                ws[i] = t.input(w[i], outputs[i], inputs);
+                biases[i] = t.input(bias[i], outputs[i]);
+                ys[i] = t.result(rows, outputs[i]);
+            }
+            t.backend.linear(
+                    t.input(x, rows, inputs),
+                    ws,
+                    biases,
+                    residual == null ? null : t.input(residual, rows, outputs[0]),
+                    ys);
+            for (int i = 0; i < layers; i++) {
+                var added = i == 0 ? residual : null;
+                t.expect(
+                        "layer " + i,
+                        ReferenceProducts.linear(rows, inputs, outputs[i], x, w[i], bias[i], added),
+                        ys[i],
+                        PRODUCT_TOLERANCE,
+                        ReferenceProducts.linear(
+                                rows,
+                                inputs,
+                                outputs[i],
+                                abs(x),
+                                abs(w[i]),
+                                bias[i] == null ? null : abs(bias[i]),
+                                added == null ? null : abs(added)));
+            }
+        }
+    }
+
+    @Seeds(64)
+    default void linearGrad(int seed) {
+        try (var t = trial(seed)) {
+            int rows = t.size("rows", 1, 3, 12, 63, 208, 500, 1300), inputs = t.size("inputs", 1, 3, 33, 64, 207, 384);
+            var outputs = outputs(t);
+            int layers = outputs.length;
+            double[] x = t.normal(rows * inputs);
+            double[] sum = new double[rows * inputs], size = new double[rows * inputs];
+            var dy = new double[layers][];
+            Tensor[] dys = new Tensor[layers], ws = new Tensor[layers], dws = new Tensor[layers];
+            var gradients = new ArrayList<Trial.Gradient>();
+            for (int i = 0; i < layers; i++) {
+                int n = outputs[i];
+                double[] w = t.normal(n * inputs);
+                dy[i] = t.normal(rows * n);
+                dys[i] = t.input(dy[i], rows, n);
+                ws[i] = t.input(w, n, inputs);
+                gradients.add(t.gradient(n, inputs));
+                dws[i] = gradients.get(i).tensor;
+                add(sum, ReferenceProducts.matmul(false, false, rows, inputs, n, dy[i], w));
+                add(size, ReferenceProducts.matmul(false, false, rows, inputs, n, abs(dy[i]), abs(w)));
+            }
+            var dx = t.gradient(rows, inputs);
+            t.backend.linearGrad(dys, t.input(x, rows, inputs), ws, dx.tensor, dws);
+            dx.expect("dx", sum, PRODUCT_TOLERANCE, size);
+            for (int i = 0; i < layers; i++) {
+                gradients
+                        .get(i)
+                        .expect(
+                                "dw " + i,
+                                ReferenceProducts.matmul(true, false, outputs[i], inputs, rows, dy[i], x),
+                                PRODUCT_TOLERANCE,
+                                ReferenceProducts.matmul(true, false, outputs[i], inputs, rows, abs(dy[i]), abs(x)));
+            }
+        }
+    }
+
+    private static int[] outputs(Trial t) {
+        var outputs = new int[t.size("layers", 1, 2, 3)];
+        Arrays.setAll(outputs, i -> t.size("outputs", 1, 12, 32, 33, 207, 384, 1300));
+        return outputs;
+    }
+
+    private static void add(double[] sum, double[] terms) {
+        Arrays.setAll(sum, i -> sum[i] + terms[i]);
     }
 
     @Seeds(48)
