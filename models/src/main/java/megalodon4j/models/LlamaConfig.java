@@ -50,6 +50,11 @@ public record LlamaConfig(
         return "llama";
     }
 
+    @Override
+    public int outputs() {
+        return numTokens;
+    }
+
     /** {@code int(multiplier · dim)} or {@code int(8 · dim / 3)}, rounded up to a multiple of 256. */
     public int hiddenDim() {
         int wanted = ffnDimMultiplier == null ? (int) (8L * dim / 3) : (int) (ffnDimMultiplier * dim);

@@ -139,9 +139,14 @@ public record MegalodonConfig(
         return dropout > 0 || attentionDropout > 0 || hiddenDropout > 0;
     }
 
+    @Override
+    public int outputs() {
+        return outputSize == 0 ? numTokens : outputSize;
+    }
+
     /** Whether the logits use the embedding. */
     public boolean tied() {
-        return outputSize == 0 || outputSize == numTokens;
+        return outputs() == numTokens;
     }
 
     @Override

@@ -10,6 +10,9 @@ public sealed interface ModelConfig permits LlamaConfig, MegalodonConfig {
     /** The size of the vocabulary; 256 for bytes. */
     int numTokens();
 
+    /** How many logits there are for each token. */
+    int outputs();
+
     /** A new model of random weights; the same for the same seed on any device. */
     LanguageModel create(Backend backend, long seed);
 

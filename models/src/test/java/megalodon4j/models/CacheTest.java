@@ -318,6 +318,25 @@ class CacheTest {
 
     @ParameterizedTest
     @ValueSource(strings = {"llama", "megalodon"})
+    void aBadLabelInALaterBlockIsRefusedBeforeTheFirst(String name) {
+        var session = model(name).session(CacheOptions.window(20));
+        var ids = Arrays.copyOf(IDS, LENGTH);
+        assertTrue(session.cache().nextBlock(LENGTH) < LENGTH);
+        for (int bad : new int[] {256, -1}) {
+            var labels = ids.clone();
+            labels[LENGTH - 1] = bad;
+            assertRefused(
+                    IllegalArgumentException.class,
+                    "label " + bad + " at position 39",
+                    () -> session.loss(ids, labels));
+            assertEquals(0, session.position());
+        }
+        ids[0] = Backend.IGNORE_INDEX;
+        assertTrue(session.loss(Arrays.copyOf(IDS, LENGTH), ids) > 0);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"llama", "megalodon"})
     void hiddenStatesOfEachLayer(String name) {
         var model = model(name);
         int layers =

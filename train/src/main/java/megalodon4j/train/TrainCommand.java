@@ -12,6 +12,7 @@ import java.util.stream.Collectors;
 import megalodon4j.models.EmaChoice;
 import megalodon4j.models.LanguageModel;
 import megalodon4j.models.MegalodonConfig;
+import megalodon4j.models.ModelConfig;
 import megalodon4j.tensor.Precision;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -64,7 +65,7 @@ final class TrainCommand extends Subcommand {
         var checkpoint = checkpoint(folder);
         checkpoint.ifPresent(c -> requireSameModel(c, config));
         var corpus = Corpus.load(config.dataPath());
-        corpus.require(config.seqLen(), vocabulary(config));
+        corpus.require(config.seqLen(), vocabulary(config.model()));
         // The process may end on a signal only after the device has been given back.
         try (var stop = Stop.onSignal();
                 var backend = device.open(precision)) {
@@ -90,11 +91,9 @@ final class TrainCommand extends Subcommand {
         return RunConfig.of(source);
     }
 
-    private static int vocabulary(RunConfig config) {
-        var model = config.model();
-        return model instanceof MegalodonConfig m && m.outputSize() > 0
-                ? Math.min(m.outputSize(), m.numTokens())
-                : model.numTokens();
+    /** What a model can both read and predict. */
+    private static int vocabulary(ModelConfig model) {
+        return Math.min(model.numTokens(), model.outputs());
     }
 
     // --- where to start ---------------------------------------------------------------------------------------------
