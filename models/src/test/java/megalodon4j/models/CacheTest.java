@@ -197,6 +197,19 @@ class CacheTest {
         assertEquals(0, cache.position());
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"llama", "megalodon"})
+    void aCacheOfAnotherBackendIsRefused(String name) {
+        var model = model(name);
+        try (var other = Backend.cpu(1)) {
+            var cache = Fixture.of(name).model(other, EmaChoice.AUTO).newCache(1);
+            var session = model.session(cache);
+            assertRefused(
+                    IllegalArgumentException.class, "another backend (cpu (1 thread", () -> session.feed(1, 2, 3));
+            assertEquals(0, cache.position());
+        }
+    }
+
     @Test
     void aFileOfAnotherConfigIsRefused() throws IOException {
         var model = model("megalodon");
