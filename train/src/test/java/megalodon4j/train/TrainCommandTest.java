@@ -141,6 +141,34 @@ class TrainCommandTest {
         assertSameRun(whole, resumed);
     }
 
+    @Test
+    void aSampleIsCutShortByAStopAndWrittenWhenTheRunGoesOn() throws IOException {
+        assertEquals(0, train(whole).exitCode());
+        var read = Tiny.read(config, "run_dir=" + resumed, "generate_length=50");
+        var run = new RunFolder(resumed);
+        run.begin(read);
+        try (var backend = Backend.cpu(1);
+                var progress = nowhere()) {
+            var stop = Stop.never();
+            var written = new int[1];
+            var model = new WatchedModel(read.model().create(backend, read.seed()), (_, cache) -> {
+                if (cache != null && ++written[0] == 20) {
+                    stop.request();
+                }
+            });
+            assertFalse(new Trainer(read, Corpus.load(read.dataPath()), model, run).run(progress, stop));
+        }
+        assertEquals(3, run.latest().orElseThrow().state().step());
+        assertFalse(Files.exists(run.samples()), "not even a part of it is written");
+        assertEquals(0, train(resumed, "--resume", "latest").exitCode());
+        assertSameRun(whole, resumed);
+    }
+
+    private static Progress nowhere() {
+        return new Progress(
+                new PrintWriter(Writer.nullWriter()), new PrintWriter(Writer.nullWriter()), false, 0, 10, 64);
+    }
+
     private static void assertSameRun(Path expected, Path actual) throws IOException {
         assertEquals(metrics(expected), metrics(actual));
         assertEquals(
