@@ -44,8 +44,8 @@ final class DurableFiles {
         syncFolder(folder.toAbsolutePath().getParent());
     }
 
-    /** Deletes what was still being written in a folder; what was whole and only about to take its place takes it. */
-    static void sweep(Path parent) throws IOException {
+    /** Ends replacements that were cut short in a folder: what was whole and only about to take its place takes it. */
+    static void endReplacements(Path parent) throws IOException {
         for (var old : startingWith(OLD, parent)) {
             var name = old.getFileName().toString().substring(OLD.length());
             var folder = parent.resolve(name);
@@ -53,6 +53,11 @@ final class DurableFiles {
                 Files.move(parent.resolve(ASIDE + name), folder, StandardCopyOption.ATOMIC_MOVE);
             }
         }
+    }
+
+    /** {@link #endReplacements}, then deletes what was still being written. */
+    static void sweep(Path parent) throws IOException {
+        endReplacements(parent);
         for (var file : startingWith(ASIDE, parent)) {
             delete(file);
         }

@@ -99,7 +99,7 @@ final class TrainCommand extends Subcommand {
     // --- where to start ---------------------------------------------------------------------------------------------
 
     /** The checkpoint to go on from. */
-    private Optional<Checkpoint> checkpoint(RunFolder folder) {
+    private Optional<Checkpoint> checkpoint(RunFolder folder) throws IOException {
         if (resume == null) {
             if (folder.isTaken()) {
                 throw Failure.usage(
@@ -108,6 +108,7 @@ final class TrainCommand extends Subcommand {
             }
             return Optional.empty();
         }
+        folder.endReplacements();
         if (resume.equals(LATEST)) {
             return folder.latest();
         }

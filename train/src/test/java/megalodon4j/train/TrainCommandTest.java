@@ -101,6 +101,21 @@ class TrainCommandTest {
         assertFalse(Files.exists(resumed.resolve(".tmp-checkpoint_12")));
     }
 
+    /** Between its two renames: the newest checkpoint has neither its name nor the old one's. */
+    @Test
+    void aReplacementThatWasCutShortIsWhereTheRunGoesOn() throws IOException {
+        assertEquals(0, train(whole, "--set", "num_batches=9").exitCode());
+        var last = whole.resolve("checkpoint_final");
+        for (var resume : List.of("latest", last)) {
+            Files.createDirectory(whole.resolve(".tmp-old-checkpoint_final"));
+            Files.move(last, whole.resolve(".tmp-checkpoint_final"));
+            var outcome = train(whole, "--set", "num_batches=9", "--resume", resume);
+            assertEquals(0, outcome.exitCode(), outcome::err);
+            assertTrue(outcome.out().contains("resume   " + last + ", after 9 steps"), outcome::out);
+            assertFalse(Files.exists(whole.resolve(".tmp-old-checkpoint_final")));
+        }
+    }
+
     @Test
     void aFinishedRunCanBeExtended() throws IOException {
         assertEquals(0, train(whole, "--set", "num_batches=13").exitCode());
