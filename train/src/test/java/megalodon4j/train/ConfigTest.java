@@ -140,6 +140,9 @@ class ConfigTest {
                     max_cache_len: 0                   | max_cache_len: 0; allowed: a whole number, at least 1
                     dropout: 1.0                       | dropout: 1.0; allowed: a number at least 0 and less than 1
                     run_dir: [a]                       | run_dir: [a]; allowed: text
+                    run_dir: "a\\0b"                    | run_dir: "a�b"; allowed: text without NUL characters
+                    data_path: "a\\0b"                  | data_path: "a�b"; allowed: text without NUL characters
+                    sampler: "\\e[2J"                   | sampler: "�[2J"; allowed: random, sequential
                     sampler: shuffled                  | sampler: "shuffled"; allowed: random, sequential
                     cema: slow                         | cema: "slow"; allowed: auto, scan, fft
                     dtype: float16                     | "float16" is refused because the EMA and the FFT overflow
