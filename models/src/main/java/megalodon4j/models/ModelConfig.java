@@ -13,6 +13,9 @@ public sealed interface ModelConfig permits LlamaConfig, MegalodonConfig {
     /** How many logits there are for each token. */
     int outputs();
 
+    /** The most features that a token has anywhere in the model, logits included. */
+    int widest();
+
     /** A new model of random weights; the same for the same seed on any device. */
     LanguageModel create(Backend backend, long seed);
 
@@ -28,5 +31,14 @@ public sealed interface ModelConfig permits LlamaConfig, MegalodonConfig {
 
     static void requirePositive(String name, int value) {
         require(value >= 1, name, value, "be at least 1");
+    }
+
+    /** Fails unless a matrix whose size follows from {@code names} fits a tensor. */
+    static void requireMatrix(String names, long rows, long columns) {
+        require(
+                rows <= Integer.MAX_VALUE / columns,
+                names,
+                rows + " × " + columns,
+                "be a matrix of at most 2^31 - 1 elements");
     }
 }

@@ -320,6 +320,24 @@ class CommandsTest {
         assertFalse(stopped.get("text").stringValue().contains(stop));
     }
 
+    /** Windows that are larger than any tensor are refused before the model is built. */
+    @Test
+    void windowsMayBeTooWide() throws IOException {
+        var wide = Files.writeString(folder.resolve("wide.yaml"), Tiny.LLAMA + "num_tokens: 1048576\n");
+        var lengthy = Files.write(folder.resolve("long.txt"), BuiltinText.synthetic(3000));
+        assertRefused(
+                "--seq-len: 2048 tokens at once; allowed for a model that is 1048576 features wide: up to 2047",
+                "score",
+                "--config",
+                wide,
+                "--weights",
+                checkpoint.resolve("model.safetensors"),
+                "--data",
+                lengthy,
+                "--seq-len",
+                2048);
+    }
+
     @Test
     void anEmptyFileIsNoGzipFile() throws IOException {
         var empty = Files.createFile(folder.resolve("empty.gz"));

@@ -154,13 +154,31 @@ class ConfigTest {
                     micro_batch: some                  | micro_batch: "some"; allowed: auto or a whole number
                     chunk_size: 300                    | seq_len: 512; allowed for a Megalodon with chunk_size 300: up to it, or a multiple
                     z_dim: 7                           | z_dim: 7
+                    model_dim: 65536                   | model_dim: 65536 × 65536 is not allowed, it must be a matrix of at most 2^31 - 1 elements
+                    num_tokens: 1048576\\nmodel_dim: 4096 | num_tokens, model_dim: 1048576 × 4096 is not
+                    output_size: 1048576\\nmodel_dim: 4096 | output_size, model_dim: 1048576 × 4096 is not
+                    ffn_hidden_dim: 1048576\\nmodel_dim: 4096 | ffn_hidden_dim, model_dim: 1048576 × 4096 is not
+                    cema_ndim: 1048576\\nmodel_dim: 512 | cema_ndim, model_dim: 5242880 × 512 is not
+                    seq_len: 4194304                   | seq_len · micro_batch: 4194304 tokens at once; allowed for a model that is 1024 features wide: up to 2097151
                     batch_size: 5000000                | tokens a step; allowed: up to
                     """)
     void whatIsWrongIsNamed(String line, String expected) throws IOException {
-        var model = line.startsWith("model") || line.startsWith("seq_len: 4")
+        var model = line.startsWith("model:") || line.equals("seq_len: 4")
                 ? ""
                 : line.startsWith("tied") ? "model: llama\n" : "model: megalodon\n";
-        assertRefused(model + line, expected);
+        assertRefused(model + line.replace("\\n", "\n"), expected);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+                    dim: 1048576                            | ffn_dim_multiplier, dim: 2796288 × 1048576 is not allowed
+                    dim: 1048576\\nnum_tokens: 1048576      | num_tokens, dim: 1048576 × 1048576 is not allowed
+                    heads: 1048576\\ndim_head: 1048576      | heads, dim_head, dim: 1099511627776 × 512 is not allowed
+                    ffn_dim_multiplier: 9000                | ffn_dim_multiplier, dim: 4608000 × 512 is not allowed
+                    num_tokens: 1048576\\nbatch_size: 4\\nmicro_batch: 4 | seq_len · micro_batch: 2048 tokens at once; allowed
+                    """)
+    void whatIsTooLargeForALlamaIsNamed(String lines, String expected) throws IOException {
+        assertRefused("model: llama\n" + lines.replace("\\n", "\n"), expected);
     }
 
     @Test
