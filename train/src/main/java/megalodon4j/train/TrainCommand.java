@@ -203,6 +203,8 @@ final class TrainCommand extends Subcommand {
         try (var progress = new Progress(
                 out(), err(), Terminal.isStderr(), begun, config.training().steps(), trainer.tokensAStep())) {
             done = trainer.run(progress, stop);
+        } catch (OutOfMemoryError e) {
+            throw outOfMemory(e, config.training().microBatch() > 1 ? "a smaller micro_batch" : "a smaller seq_len");
         }
         var time = Progress.duration((System.nanoTime() - started) * 1e-9);
         if (done) {

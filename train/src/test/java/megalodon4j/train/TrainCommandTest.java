@@ -307,6 +307,23 @@ class TrainCommandTest {
         assertEquals(2, metrics(whole).size());
     }
 
+    /** Of the 4 GB that tests have, a single tensor takes more: the embedding, or a step's logits. */
+    @Test
+    void theHintAtMemoryIsWhatWouldHelp() throws IOException {
+        config = Tiny.config(folder, Tiny.LLAMA);
+        var model = train(whole, "--set", "num_tokens=1048576", "--set", "dim=2000");
+        assertEquals(1, model.exitCode(), model::err);
+        assertTrue(model.error().matches(".*out of memory .*MEGALODON_JVM=-Xmx\\d+g, or a smaller model"), model::err);
+        var sets = new ArrayList<Object>();
+        for (var set :
+                "num_tokens=1048576 dim=2 dim_head=2 heads=1 validate_every=0 micro_batch=4 seq_len=256".split(" ")) {
+            sets.addAll(List.of("--set", set));
+        }
+        var step = train(resumed, sets.toArray());
+        assertEquals(1, step.exitCode(), step::err);
+        assertTrue(step.error().endsWith("g, or a smaller micro_batch"), step::err);
+    }
+
     @Test
     void zeroSwitchesOff() throws IOException {
         train(whole, "--set", "validate_every=0", "--set", "save_every=0", "--set", "generate_every=0");
