@@ -135,9 +135,7 @@ record Checkpoint(Path folder, State state) {
         try {
             Weights.load(model, file);
         } catch (IOException | IllegalArgumentException e) {
-            var reason = Failure.reason(e);
-            throw Failure.usage("%s%s", reason.startsWith(file.toString()) ? "" : file + ": ", reason)
-                    .causedBy(e);
+            throw Failure.of(file, e);
         }
     }
 

@@ -124,7 +124,7 @@ final class ConvertCommand extends Subcommand {
             }
             return read.config();
         } catch (IOException e) {
-            throw refused(file, e);
+            throw Failure.of(file, e);
         }
     }
 
@@ -136,17 +136,10 @@ final class ConvertCommand extends Subcommand {
                     ? in.toString().equals(f.getFile())
                     : Failure.reason(e).startsWith(in + ": ");
             if (ofInput) {
-                throw refused(in, e);
+                throw Failure.of(in, e);
             }
             throw e;
         }
-    }
-
-    /** What is wrong with a file that the user named. */
-    private static Failure refused(Path file, IOException e) {
-        var reason = Failure.reason(e);
-        return Failure.usage("%s%s", reason.startsWith(file.toString()) ? "" : file + ": ", reason)
-                .causedBy(e);
     }
 
     private void writeConfig(MegalodonConfig model) throws IOException {

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
 import java.util.Locale;
 
 /** An end that is explained to the user in one line: what was wrong, what was found, what is allowed. */
@@ -26,6 +27,13 @@ final class Failure extends RuntimeException {
     /** The job itself failed: exit code 1. */
     static Failure job(String format, Object... arguments) {
         return new Failure(1, String.format(Locale.ROOT, format, arguments), null);
+    }
+
+    /** What is wrong with a file that the user named. */
+    static Failure of(Path file, Exception e) {
+        var reason = reason(e);
+        return usage("%s%s", reason.startsWith(file.toString()) ? "" : file + ": ", reason)
+                .causedBy(e);
     }
 
     Failure causedBy(Throwable cause) {
