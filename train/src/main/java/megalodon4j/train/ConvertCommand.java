@@ -87,16 +87,11 @@ final class ConvertCommand extends Subcommand {
         if (!Files.isRegularFile(in)) {
             throw Failure.usage("--in: %s: %s", in, Files.exists(in) ? "not a file" : "no such file");
         }
-        if (Files.isDirectory(out)) {
-            throw Failure.usage("--out: %s: a folder; the name of a file is needed", out);
-        }
+        Destination.requireFile("--out", out);
         if (Files.exists(out) && Files.isSameFile(in, out)) {
             throw Failure.usage("--out: %s: is --in itself, which is never overwritten; another name is needed", out);
         }
-        if (!Files.isDirectory(out.toAbsolutePath().getParent())) {
-            throw Failure.usage(
-                    "--out: %s: no such folder", out.toAbsolutePath().getParent());
-        }
+        DeviceOptions.requireFolder("--out", out.toAbsolutePath().getParent());
     }
 
     private Path configFile() {

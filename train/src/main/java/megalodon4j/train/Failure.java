@@ -3,6 +3,7 @@ package megalodon4j.train;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -48,6 +49,7 @@ final class Failure extends RuntimeException {
     static String reason(Throwable e) {
         return switch (e) {
             case NoSuchFileException _ -> "no such file";
+            case FileAlreadyExistsException _ -> "is there already";
             case AccessDeniedException _ -> "permission denied";
             case EOFException _ -> "it ends too early";
             case FileSystemException f when f.getReason() != null -> f.getReason();

@@ -61,6 +61,7 @@ final class TrainCommand extends Subcommand {
                     "%s: data_path: missing; allowed: a file (raw, .gz, .zip) or %s", configFile, BuiltinText.NAME);
         }
         requireInitFrom();
+        Destination.requireFolder("run_dir", config.runDir());
         var folder = new RunFolder(config.runDir());
         var checkpoint = checkpoint(folder);
         checkpoint.ifPresent(c -> requireSameModel(c, config));

@@ -345,6 +345,11 @@ class TrainCommandTest {
         assertTrue(refused("--set", "seq_len=1000", "--set", "chunk_size=1000").contains("too short for seq_len 1000"));
         assertTrue(refused("--set", "seq_len=12").contains("seq_len: 12; allowed"));
         assertTrue(refused("--set", "num_tokens=100").contains("num_tokens"));
+        for (var run : List.of(config, config.resolve("run"))) {
+            var outcome = train(run);
+            assertEquals(2, outcome.exitCode(), outcome::err);
+            assertEquals("megalodon train: run_dir: " + run + ": " + config + " is not a folder", outcome.error());
+        }
         assertFalse(Files.exists(whole));
     }
 
