@@ -133,14 +133,14 @@ final class ConvertCommand extends Subcommand {
             if (ofInput) {
                 throw Failure.of(in, e);
             }
-            throw e;
+            throw DurableFiles.named(out, e);
         }
     }
 
     private void writeConfig(MegalodonConfig model) throws IOException {
         var file = out.resolveSibling(HuggingFace.CONFIG);
         if (!Files.exists(file)) {
-            HuggingFace.writeConfig(model, file);
+            DurableFiles.writeFile(file, aside -> HuggingFace.writeConfig(model, aside));
             out().printf("%s: written, for Python%n", file);
         }
     }

@@ -131,12 +131,16 @@ record RunFolder(Path path) {
     }
 
     void add(Sample sample) throws IOException {
-        Files.writeString(
-                samples(),
-                sample.toText(),
-                StandardOpenOption.CREATE,
-                StandardOpenOption.APPEND,
-                StandardOpenOption.SYNC);
+        try {
+            Files.writeString(
+                    samples(),
+                    sample.toText(),
+                    StandardOpenOption.CREATE,
+                    StandardOpenOption.APPEND,
+                    StandardOpenOption.SYNC);
+        } catch (IOException e) {
+            throw DurableFiles.named(samples(), e);
+        }
     }
 
     long samplesBytes() throws IOException {

@@ -295,6 +295,12 @@ class FetchCommandTest {
         assertOnly();
     }
 
+    @Test
+    void whatIsWrongWithTheFileIsNotBlamedOnTheServer() throws IOException {
+        var partial = Files.createDirectories(out.resolveSibling(".tmp-" + out.getFileName() + ".part"));
+        assertFailed(1, "megalodon data fetch: " + partial + ": ", fetch());
+    }
+
     @ParameterizedTest
     @ValueSource(
             strings = {"ftp://host/file", "enwik8.zip", "http:///file", "http://127.0.0.1:65536/file", "http://a b", ""
