@@ -43,9 +43,7 @@ sealed interface Kind {
             if (min == Long.MIN_VALUE) {
                 return "a whole number";
             }
-            return max >= Integer.MAX_VALUE
-                    ? "a whole number, at least " + min
-                    : "a whole number from " + min + " to " + max;
+            return "a whole number from " + min + " to " + max;
         }
     }
 

@@ -126,10 +126,10 @@ class ConfigTest {
                     model: gpt                         | model: "gpt"; allowed: llama, megalodon
                     learning_rat: 1                    | "learning_rat": unknown key; the nearest known one is learning_rate
                     use_checkpont: true                | the nearest known one is use_checkpoint
-                    batch_size: many                   | batch_size: "many"; allowed: a whole number, at least 1
-                    batch_size: 0                      | batch_size: 0; allowed: a whole number, at least 1
+                    batch_size: many                   | batch_size: "many"; allowed: a whole number from 1 to 2147483647
+                    batch_size: 0                      | batch_size: 0; allowed: a whole number from 1 to 2147483647
                     batch_size: 1.5                    | batch_size: 1.5; allowed: a whole number
-                    num_batches: -1                    | num_batches: -1; allowed: a whole number, at least 0
+                    num_batches: -1                    | num_batches: -1; allowed: a whole number from 0 to 2147483647
                     learning_rate: fast                | learning_rate: "fast"; allowed: a number at least 0
                     learning_rate: .nan                | learning_rate: NaN; allowed
                     weight_decay: -0.1                 | weight_decay: -0.1; allowed
@@ -137,7 +137,7 @@ class ConfigTest {
                     min_p: 1.1                         | min_p: 1.1; allowed: a number at least 0 and at most 1
                     top_p: 0                           | top_p: 0; allowed: a number above 0 and at most 1
                     cache_unbounded: 3                 | cache_unbounded: 3; allowed: true or false
-                    max_cache_len: 0                   | max_cache_len: 0; allowed: a whole number, at least 1
+                    max_cache_len: 0                   | max_cache_len: 0; allowed: a whole number from 1 to 2147483647
                     dropout: 1.0                       | dropout: 1.0; allowed: a number at least 0 and less than 1
                     run_dir: [a]                       | run_dir: [a]; allowed: text
                     run_dir: "a\\0b"                    | run_dir: "a�b"; allowed: text without NUL characters
@@ -150,6 +150,7 @@ class ConfigTest {
                     top_p: 1e-50                       | top-p must be more than 0
                     precision: fp16                    | "fp16" is refused because the EMA and the FFT overflow
                     precision: int8                    | precision: "int8"; allowed: auto, fp32, tf32, bf16
+                    max_cache_len: 2147483648          | max_cache_len: 2147483648; allowed: a whole number from 1 to 2147483647
                     micro_batch: 3                     | micro_batch: 3; allowed: auto or a divisor of batch_size · grad_accum_every, which is 1
                     micro_batch: some                  | micro_batch: "some"; allowed: auto or a whole number
                     chunk_size: 300                    | seq_len: 512; allowed for a Megalodon with chunk_size 300: up to it, or a multiple
