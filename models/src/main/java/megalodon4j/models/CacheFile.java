@@ -1,13 +1,11 @@
 package megalodon4j.models;
 
 import java.io.IOException;
-import java.lang.reflect.RecordComponent;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -22,7 +20,7 @@ import megalodon4j.tensor.Shape;
 final class CacheFile {
     // What concerns training alone.
     private static final Set<String> FREE =
-            Set.of("dropout", "attentionDropout", "hiddenDropout", "initMode", "gradientCheckpointing", "cema");
+            Set.of("dropout", "attention_dropout", "hidden_dropout", "init_mode", "gradient_checkpointing", "cema");
 
     private static final String KEYS = "cache.keys"; // where some have been forgotten before their time
     private static final String MASK = "cache.mask"; // of the keys, where any is padding
@@ -104,21 +102,12 @@ final class CacheFile {
     private static Map<String, String> identity(ModelConfig config) {
         var settings = new LinkedHashMap<String, String>();
         settings.put("model", config.kind());
-        for (var component : config.getClass().getRecordComponents()) {
-            if (!FREE.contains(component.getName())) {
-                var name = component.getName().replaceAll("([A-Z])", "_$1").toLowerCase(Locale.ROOT);
-                settings.put(name, value(config, component));
+        config.settings().forEach((name, value) -> {
+            if (!FREE.contains(name)) {
+                settings.put(name, String.valueOf(value));
             }
-        }
+        });
         return settings;
-    }
-
-    private static String value(ModelConfig config, RecordComponent component) {
-        try {
-            return "" + component.getAccessor().invoke(config);
-        } catch (ReflectiveOperationException e) {
-            throw new IllegalStateException(e);
-        }
     }
 
     private String metadata(String key) throws IOException {

@@ -17,6 +17,9 @@ import megalodon4j.tensor.Philox;
  * <p>Before an empty prompt the model reads token 0, the one that pads: it stands for "no text yet" and is not part of
  * the result.
  *
+ * <p>A model whose output layer is wider than its vocabulary writes only what it can read: logits beyond the vocabulary are
+ * left out.
+ *
  * <p>Not for several threads at once.
  */
 public final class Generator {
@@ -93,10 +96,12 @@ public final class Generator {
             text.add(token);
             sink.accept(token);
         });
+        int vocabulary = model.config().numTokens();
         var end = End.LENGTH;
         for (int i = 0; i < options.maxNewTokens() && end == End.LENGTH; i++) {
             boolean blank = unread.length == 0 && session.position() == 0;
-            int token = options.sampling().sample(session.feed(blank ? new int[] {START} : unread), random);
+            var logits = session.feed(blank ? new int[] {START} : unread);
+            int token = options.sampling().sample(logits, 0, Math.min(logits.length, vocabulary), random);
             unread = new int[] {token};
             if (options.endOfText() != null && token == options.endOfText()) {
                 end = End.END_OF_TEXT;

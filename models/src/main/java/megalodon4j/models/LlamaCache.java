@@ -13,13 +13,11 @@ final class LlamaCache extends ModelCache {
     // Long prompts are taken in blocks, so that scores of a block fit a processor's cache.
     private static final int BLOCK = 512;
 
-    private final Backend backend;
     private final int most; // keys that are kept
     private final KeyValueCache[] layers;
 
     LlamaCache(LlamaConfig config, Backend backend, CacheOptions options, int batch) {
-        super(config, options, batch);
-        this.backend = backend;
+        super(config, backend, options, batch);
         most = options.maxCacheLen() == 0 ? Integer.MAX_VALUE : options.maxCacheLen();
         layers = new KeyValueCache[config.depth()];
         int width = config.heads() * config.dimHead();
@@ -50,7 +48,7 @@ final class LlamaCache extends ModelCache {
 
     @Override
     LlamaCache selectRows(int[] rows) {
-        var selected = new LlamaCache(config(), backend, options(), rows.length);
+        var selected = new LlamaCache(config(), backend(), options(), rows.length);
         for (int i = 0; i < layers.length; i++) {
             selected.layers[i] = layers[i].select(rows);
         }
@@ -95,7 +93,7 @@ final class LlamaCache extends ModelCache {
     @Override
     void fill(CacheFile file) throws IOException {
         for (int i = 0; i < layers.length; i++) {
-            file.fill(layers[i], "cache." + i, backend, config().heads(), config().dimHead(), config().dimHead());
+            file.fill(layers[i], "cache." + i, backend(), config().heads(), config().dimHead(), config().dimHead());
         }
     }
 }

@@ -1,6 +1,7 @@
 package megalodon4j.models;
 
 import static megalodon4j.models.ModelConfig.require;
+import static megalodon4j.models.ModelConfig.requireMatrix;
 import static megalodon4j.models.ModelConfig.requirePositive;
 
 import megalodon4j.tensor.Backend;
@@ -33,6 +34,9 @@ public record LlamaConfig(
                 "ffn_dim_multiplier",
                 ffnDimMultiplier,
                 "give a hidden width of at least 1");
+        requireMatrix("num_tokens, dim", numTokens, dim);
+        requireMatrix("heads, dim_head, dim", (long) heads * dimHead, dim);
+        requireMatrix("ffn_dim_multiplier, dim", hiddenDim(dim, ffnDimMultiplier), dim);
     }
 
     /** The matched baseline of the enwik8 comparison: 12,489,600 parameters. */
@@ -50,9 +54,23 @@ public record LlamaConfig(
         return "llama";
     }
 
+    @Override
+    public int outputs() {
+        return numTokens;
+    }
+
+    @Override
+    public int widest() {
+        return Math.max(Math.max(numTokens, dim), Math.max(heads * dimHead, hiddenDim()));
+    }
+
     /** {@code int(multiplier · dim)} or {@code int(8 · dim / 3)}, rounded up to a multiple of 256. */
     public int hiddenDim() {
-        int wanted = ffnDimMultiplier == null ? (int) (8L * dim / 3) : (int) (ffnDimMultiplier * dim);
+        return (int) hiddenDim(dim, ffnDimMultiplier);
+    }
+
+    private static long hiddenDim(int dim, Double multiplier) {
+        long wanted = multiplier == null ? 8L * dim / 3 : (long) (multiplier * dim);
         return (wanted + 255) / 256 * 256;
     }
 

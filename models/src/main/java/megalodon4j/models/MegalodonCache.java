@@ -18,7 +18,6 @@ final class MegalodonCache extends ModelCache {
     // As many tokens as keep matrix products and threads busy.
     private static final int BLOCK = 2048;
 
-    private final Backend backend;
     private final Layer[] layers;
     private final Tensor norm; // (B, 2, 1 + 2·G)
 
@@ -37,9 +36,8 @@ final class MegalodonCache extends ModelCache {
     }
 
     MegalodonCache(MegalodonConfig config, Backend backend, CacheOptions options, int batch) {
-        super(config, options, batch);
+        super(config, backend, options, batch);
         int most = options.unbounded() ? Integer.MAX_VALUE : Math.max(config.chunkSize(), options.maxCacheLen());
-        this.backend = backend;
         layers = new Layer[config.numLayers()];
         for (int i = 0; i < layers.length; i++) {
             var ema = backend.tensor(batch, 2, config.cemaNdim(), config.modelDim());
@@ -52,15 +50,14 @@ final class MegalodonCache extends ModelCache {
     }
 
     private MegalodonCache(MegalodonCache from, int[] rows) {
-        super(from.config(), from.options(), rows.length);
-        backend = from.backend;
+        super(from.config(), from.backend(), from.options(), rows.length);
         layers = new Layer[from.layers.length];
         for (int i = 0; i < layers.length; i++) {
             var layer = from.layers[i];
             layers[i] = new Layer(
                     rowsOf(layer.timenorm, rows),
                     // Shared once they are known; until then the stream that reads first must not decide for the other.
-                    layer.coefficients.isBlank() ? backend.tensor(layer.coefficients.shape()) : layer.coefficients,
+                    layer.coefficients.isBlank() ? backend().tensor(layer.coefficients.shape()) : layer.coefficients,
                     rowsOf(layer.ema, rows),
                     layer.kv.select(rows));
         }
@@ -74,7 +71,7 @@ final class MegalodonCache extends ModelCache {
         for (int b = 0, at = 0; b < batch; b++, at += 2 * width) {
             Arrays.fill(state, at + 1 + groups, at + width, 1);
         }
-        return backend.tensor(batch, 2, width).set(state);
+        return backend().tensor(batch, 2, width).set(state);
     }
 
     Layer layer(int i) {
@@ -248,7 +245,7 @@ final class MegalodonCache extends ModelCache {
         int heads = config().numHeads(), n = config().cemaNdim(), d = config().modelDim();
         for (int i = 0; i < layers.length; i++) {
             var name = "cache." + i;
-            file.fill(layers[i].kv, name, backend, heads, config().zDim() / heads, config().valueDim() / heads);
+            file.fill(layers[i].kv, name, backend(), heads, config().zDim() / heads, config().valueDim() / heads);
             fillNorm(file, name + ".norm_", layers[i].timenorm);
             var h = new float[batch() * 2 * n * d];
             for (int part = 0; part < 2; part++) {

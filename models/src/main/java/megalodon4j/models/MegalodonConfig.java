@@ -1,8 +1,10 @@
 package megalodon4j.models;
 
 import static megalodon4j.models.ModelConfig.require;
+import static megalodon4j.models.ModelConfig.requireMatrix;
 import static megalodon4j.models.ModelConfig.requirePositive;
 
+import java.util.stream.IntStream;
 import megalodon4j.tensor.Backend;
 
 /**
@@ -80,6 +82,13 @@ public record MegalodonConfig(
         requireRate("hidden_dropout", hiddenDropout);
         require(ropeBase == null || ropeBase > 1, "rope_base", ropeBase, "be greater than 1, or null for 10000");
         require(outputSize >= 0, "output_size", outputSize, "be positive, or 0 for the vocabulary");
+        requireMatrix("num_tokens, model_dim", numTokens, modelDim);
+        requireMatrix("output_size, model_dim", outputSize, modelDim);
+        requireMatrix("model_dim", modelDim, modelDim);
+        requireMatrix("z_dim, model_dim", zDim, modelDim);
+        requireMatrix("value_dim, model_dim", valueDim, modelDim);
+        requireMatrix("ffn_hidden_dim, model_dim", ffnHiddenDim, modelDim);
+        requireMatrix("cema_ndim, model_dim", 5L * cemaNdim, modelDim); // the EMA's coefficients
     }
 
     private static void requireRate(String name, double value) {
@@ -139,9 +148,21 @@ public record MegalodonConfig(
         return dropout > 0 || attentionDropout > 0 || hiddenDropout > 0;
     }
 
+    @Override
+    public int outputs() {
+        return outputSize == 0 ? numTokens : outputSize;
+    }
+
+    @Override
+    public int widest() {
+        return IntStream.of(outputs(), modelDim, zDim, valueDim, ffnHiddenDim)
+                .max()
+                .getAsInt();
+    }
+
     /** Whether the logits use the embedding. */
     public boolean tied() {
-        return outputSize == 0 || outputSize == numTokens;
+        return outputs() == numTokens;
     }
 
     @Override

@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.IntStream;
 import megalodon4j.autograd.Tape;
+import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.SafeTensors;
 import megalodon4j.tensor.Shape;
 import megalodon4j.tensor.Tensor;
@@ -12,15 +13,17 @@ import megalodon4j.tensor.Tensor;
 /** What the caches of both models share. */
 abstract sealed class ModelCache implements Cache permits LlamaCache, MegalodonCache {
     private final ModelConfig config;
+    private final Backend backend;
     private final CacheOptions options;
     private final int batch;
     private long position;
     private KeyMask keyMask;
 
-    ModelCache(ModelConfig config, CacheOptions options, int batch) {
+    ModelCache(ModelConfig config, Backend backend, CacheOptions options, int batch) {
         ModelConfig.requirePositive("batch", batch);
         config.check(options);
         this.config = config;
+        this.backend = backend;
         this.options = options;
         this.batch = batch;
         keyMask = new KeyMask(batch);
@@ -54,6 +57,10 @@ abstract sealed class ModelCache implements Cache permits LlamaCache, MegalodonC
         return config;
     }
 
+    final Backend backend() {
+        return backend;
+    }
+
     /** Says that so many tokens have been fed. */
     final void moveTo(long position) {
         this.position = position;
@@ -67,6 +74,11 @@ abstract sealed class ModelCache implements Cache permits LlamaCache, MegalodonC
         }
         if (!type.isInstance(cache) || !((ModelCache) cache).config.equals(config)) {
             throw new IllegalArgumentException("hidden: the cache belongs to a model of another config");
+        }
+        var backend = ((ModelCache) cache).backend;
+        if (backend != tape.backend()) {
+            throw new IllegalArgumentException("hidden: the cache is on another backend (" + backend.describe()
+                    + ") than the tape (" + tape.backend().describe() + ")");
         }
         if (tape.recording()) {
             throw new IllegalStateException("hidden: a cache has no gradient; use Tape.inference(backend)");

@@ -1,5 +1,8 @@
 package megalodon4j.models;
 
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
 import megalodon4j.tensor.Backend;
 
 /** The sizes and choices that define a model. Constructing one validates it. */
@@ -9,6 +12,27 @@ public sealed interface ModelConfig permits LlamaConfig, MegalodonConfig {
 
     /** The size of the vocabulary; 256 for bytes. */
     int numTokens();
+
+    /** How many logits there are for each token. */
+    int outputs();
+
+    /** The most features that a token has anywhere in the model, logits included. */
+    int widest();
+
+    /** All of it under its names in YAML: numbers, flags, words in lower case, nulls. */
+    default Map<String, Object> settings() {
+        var settings = new LinkedHashMap<String, Object>();
+        for (var component : getClass().getRecordComponents()) {
+            var name = component.getName().replaceAll("([A-Z])", "_$1").toLowerCase(Locale.ROOT);
+            try {
+                var value = component.getAccessor().invoke(this);
+                settings.put(name, value instanceof Enum<?> word ? word.name().toLowerCase(Locale.ROOT) : value);
+            } catch (ReflectiveOperationException e) {
+                throw new IllegalStateException(e);
+            }
+        }
+        return settings;
+    }
 
     /** A new model of random weights; the same for the same seed on any device. */
     LanguageModel create(Backend backend, long seed);
@@ -25,5 +49,14 @@ public sealed interface ModelConfig permits LlamaConfig, MegalodonConfig {
 
     static void requirePositive(String name, int value) {
         require(value >= 1, name, value, "be at least 1");
+    }
+
+    /** Fails unless a matrix whose size follows from {@code names} fits a tensor. */
+    static void requireMatrix(String names, long rows, long columns) {
+        require(
+                rows <= Integer.MAX_VALUE / columns,
+                names,
+                rows + " × " + columns,
+                "be a matrix of at most 2^31 - 1 elements");
     }
 }

@@ -4,6 +4,7 @@ import java.util.Arrays;
 import megalodon4j.autograd.Ops;
 import megalodon4j.autograd.Tape;
 import megalodon4j.autograd.Variable;
+import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.Shape;
 
 /** One sequence that a model reads and writes token by token, in pieces of any length. */
@@ -73,9 +74,9 @@ public final class Session {
     /**
      * Reads tokens and compares what the model expected with what came.
      *
-     * @param labels for each token the one that follows it, or {@link megalodon4j.tensor.Backend#IGNORE_INDEX}
+     * @param labels for each token the one that follows it, or {@link Backend#IGNORE_INDEX}
      * @return the sum of their cross-entropies in nats
-     * @throws IllegalArgumentException if there are not as many labels as tokens, or one of either is outside the vocabulary
+     * @throws IllegalArgumentException if there are not as many labels as tokens, or one of either is outside the vocabulary; then none has been read
      */
     public double loss(int[] tokens, int[] labels) {
         if (labels.length != tokens.length) {
@@ -83,6 +84,7 @@ public final class Session {
                     "loss: " + tokens.length + " tokens need as many labels, got " + labels.length);
         }
         requireTokens("loss", tokens);
+        requireLabels(labels);
         double sum = 0;
         for (int from = 0; from < tokens.length; ) {
             int to = from + cache.nextBlock(tokens.length - from);
@@ -94,5 +96,15 @@ public final class Session {
             from = to;
         }
         return sum;
+    }
+
+    private void requireLabels(int[] labels) {
+        int outputs = model.config().outputs();
+        for (int i = 0; i < labels.length; i++) {
+            if (labels[i] != Backend.IGNORE_INDEX && (labels[i] < 0 || labels[i] >= outputs)) {
+                throw new IllegalArgumentException("loss: label " + labels[i] + " at position " + i
+                        + " is none of the model's " + outputs + " outputs, nor " + Backend.IGNORE_INDEX);
+            }
+        }
     }
 }

@@ -197,6 +197,19 @@ class CacheTest {
         assertEquals(0, cache.position());
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"llama", "megalodon"})
+    void aCacheOfAnotherBackendIsRefused(String name) {
+        var model = model(name);
+        try (var other = Backend.cpu(1)) {
+            var cache = Fixture.of(name).model(other, EmaChoice.AUTO).newCache(1);
+            var session = model.session(cache);
+            assertRefused(
+                    IllegalArgumentException.class, "another backend (cpu (1 thread", () -> session.feed(1, 2, 3));
+            assertEquals(0, cache.position());
+        }
+    }
+
     @Test
     void aFileOfAnotherConfigIsRefused() throws IOException {
         var model = model("megalodon");
@@ -314,6 +327,25 @@ class CacheTest {
         assertRefused(IllegalArgumentException.class, "token 256 at position 39", () -> session.feed(ids));
         assertRefused(IllegalArgumentException.class, "token 256 at position 39", () -> session.loss(ids, ids));
         assertEquals(3, session.position());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"llama", "megalodon"})
+    void aBadLabelInALaterBlockIsRefusedBeforeTheFirst(String name) {
+        var session = model(name).session(CacheOptions.window(20));
+        var ids = Arrays.copyOf(IDS, LENGTH);
+        assertTrue(session.cache().nextBlock(LENGTH) < LENGTH);
+        for (int bad : new int[] {256, -1}) {
+            var labels = ids.clone();
+            labels[LENGTH - 1] = bad;
+            assertRefused(
+                    IllegalArgumentException.class,
+                    "label " + bad + " at position 39",
+                    () -> session.loss(ids, labels));
+            assertEquals(0, session.position());
+        }
+        ids[0] = Backend.IGNORE_INDEX;
+        assertTrue(session.loss(Arrays.copyOf(IDS, LENGTH), ids) > 0);
     }
 
     @ParameterizedTest

@@ -211,6 +211,16 @@ class GeneratorTest {
         assertEquals(3, count[0]);
     }
 
+    /** More outputs than tokens that can be read, or fewer: every token drawn is fed back. */
+    @ParameterizedTest
+    @ValueSource(ints = {1000, 200})
+    void whatCannotBeReadIsNotWritten(int outputs) {
+        var model = TinyModels.random(TinyModels.megalodon(outputs).create(backend, 1), 1);
+        var got = tokens(model, options(60));
+        assertEquals(60, got.length);
+        assertTrue(Arrays.stream(got).allMatch(token -> token < Math.min(outputs, 256)), Arrays.toString(got));
+    }
+
     @Test
     void optionsAreChecked() {
         assertThrows(IllegalArgumentException.class, () -> options(-1));

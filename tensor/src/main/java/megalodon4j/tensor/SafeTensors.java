@@ -290,7 +290,8 @@ public final class SafeTensors {
      * aligned to 8 bytes. The same contents give the same bytes. A write that fails leaves a file that {@link #read}
      * refuses.
      *
-     * @throws IllegalArgumentException if a name comes twice or is {@code __metadata__}, or data do not fit their shape
+     * @throws IllegalArgumentException if a name comes twice or is {@code __metadata__}, a key or value of the metadata is null, or data do not
+     *     fit their shape; all but the last before the file is touched
      */
     public static void write(Path path, Map<String, String> metadata, List<Source> tensors) throws IOException {
         var entries = new LinkedHashMap<String, Entry>();
@@ -302,6 +303,11 @@ public final class SafeTensors {
                 throw new IllegalArgumentException("the name \"" + source.name + "\" is taken");
             }
         }
+        metadata.forEach((key, value) -> {
+            if (key == null || value == null) {
+                throw new IllegalArgumentException("metadata: " + key + "=" + value + "; neither may be null");
+            }
+        });
         var options = new StandardOpenOption[] {
             StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE
         };

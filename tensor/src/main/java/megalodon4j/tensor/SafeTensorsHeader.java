@@ -147,7 +147,7 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, Entry> entrie
             try {
                 return Shape.of(Arrays.stream(sizes).mapToInt(Math::toIntExact).toArray());
             } catch (ArithmeticException | IllegalArgumentException e) {
-                throw malformed(path, "\"%s\": shape %s has more than 2^31 - 1 elements", name, Arrays.toString(sizes));
+                throw malformed(path, "\"%s\": shape %s: %s", name, Arrays.toString(sizes), Shape.TOO_LARGE);
             }
         }
 

@@ -5,6 +5,8 @@ import java.util.stream.Collectors;
 
 /** The sizes of a row-major tensor's dimensions, outermost first. A scalar has none; a size of 0 is allowed. */
 public final class Shape {
+    static final String TOO_LARGE = "sizes other than 0 multiply to more than 2^31 - 1";
+
     /** Not to be changed. */
     final int[] sizes;
 
@@ -18,7 +20,8 @@ public final class Shape {
     /**
      * The shape of these sizes, outermost first; none for a scalar.
      *
-     * @throws IllegalArgumentException if a size is negative, or there are more than 2³¹ − 1 elements
+     * @throws IllegalArgumentException if a size is negative, or the others than 0 multiply to more than 2³¹ − 1: an empty shape's rows and
+     *     strides are ints as well
      */
     public static Shape of(int... sizes) {
         return new Shape(sizes.clone());
@@ -43,15 +46,17 @@ public final class Shape {
     /** The elements of {@code of(sizes, columns)}. */
     static int elements(int[] sizes, int columns) {
         long product = 1;
+        boolean empty = false;
         for (int i = 0; i < sizes.length; i++) {
             int size = i < sizes.length - 1 ? sizes[i] : columns;
-            product *= size;
+            empty |= size == 0;
+            product *= size == 0 ? 1 : size;
             if (size < 0 || product > Integer.MAX_VALUE) {
-                String problem = size < 0 ? "a size must not be negative: " : "more than 2^31 - 1 elements: ";
+                String problem = size < 0 ? "a size must not be negative: " : TOO_LARGE + ": ";
                 throw new IllegalArgumentException(problem + Arrays.toString(withColumns(sizes, columns)));
             }
         }
-        return (int) product;
+        return empty ? 0 : (int) product;
     }
 
     static int columns(int[] sizes) {

@@ -125,8 +125,11 @@ class SafeTensorsMalformedTest {
                     entry("[" + size + "]", "[0, 4]"),
                     4);
         }
-        for (var shape : List.of("[2147483648]", "[65536, 65536]", "[4611686018427387904, 4, 2]")) {
-            assertRefused("\"a\": shape " + shape + " has more than 2^31 - 1 elements", entry(shape, "[0, 4]"), 4);
+        for (var shape : List.of("[2147483648]", "[65536, 65536]", "[4611686018427387904, 4, 2]", "[0, 2147483648]")) {
+            assertRefused(
+                    "\"a\": shape " + shape + ": sizes other than 0 multiply to more than 2^31 - 1",
+                    entry(shape, "[0, 4]"),
+                    4);
         }
     }
 

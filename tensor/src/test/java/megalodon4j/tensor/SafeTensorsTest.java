@@ -15,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -261,6 +262,15 @@ class SafeTensorsTest {
         assertThrows(IllegalArgumentException.class, () -> SafeTensors.write(path, Map.of(), List.of(one, one)));
         var reserved = SafeTensors.f32("__metadata__", Shape.of(1), () -> new float[1]);
         assertThrows(IllegalArgumentException.class, () -> SafeTensors.write(path, Map.of(), List.of(reserved)));
+        for (var metadata :
+                List.of(Collections.singletonMap("a", (String) null), Collections.singletonMap((String) null, "b"))) {
+            var error =
+                    assertThrows(IllegalArgumentException.class, () -> SafeTensors.write(path, metadata, List.of(one)));
+            assertTrue(
+                    error.getMessage()
+                            .startsWith("metadata: " + metadata.toString().replaceAll("[{}]", "")),
+                    error.getMessage());
+        }
         assertFalse(Files.exists(path));
         var tooLong = SafeTensors.f32("a", Shape.of(2, 1), () -> new float[3]);
         var error =

@@ -30,14 +30,16 @@ record Checkpoint(Path folder, State state) {
      * @param tokens trained on so far
      * @param sequences drawn from the training split so far: with the seed, all there is to the sampler
      * @param samplesBytes the length of samples.txt
+     * @param sampleDue whether it lacks the sample of this step, which a stop has cut short
      * @param checksum of the data
      */
-    record State(int step, long tokens, long sequences, long seed, long samplesBytes, long checksum) {
+    record State(
+            int step, long tokens, long sequences, long seed, long samplesBytes, boolean sampleDue, long checksum) {
         private String toJson(String device) {
             var json = Json.object().put("format", 1).put("step", step).put("tokens", tokens);
             json.putObject("rng").put("algorithm", "philox4x32-10").put("seed", seed);
             json.putObject("data").put("sequences", sequences).put("crc32", checksum);
-            json.put("samples_bytes", samplesBytes);
+            json.put("samples_bytes", samplesBytes).put("sample_due", sampleDue);
             json.putObject("versions")
                     .put("megalodon4j", Main.version())
                     .put("java", Runtime.version().toString())
@@ -54,6 +56,7 @@ record Checkpoint(Path folder, State state) {
                         json.required("data").required("sequences").longValue(),
                         json.required("rng").required("seed").longValue(),
                         json.required("samples_bytes").longValue(),
+                        json.path("sample_due").asBoolean(false),
                         json.required("data").required("crc32").longValue());
             } catch (JacksonException e) {
                 throw new IOException(file + ": not the state of a run: " + e.getOriginalMessage(), e);
@@ -132,9 +135,7 @@ record Checkpoint(Path folder, State state) {
         try {
             Weights.load(model, file);
         } catch (IOException | IllegalArgumentException e) {
-            var reason = Failure.reason(e);
-            throw Failure.usage("%s%s", reason.startsWith(file.toString()) ? "" : file + ": ", reason)
-                    .causedBy(e);
+            throw Failure.of(file, e);
         }
     }
 

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import megalodon4j.models.HuggingFace;
 import megalodon4j.train.Kind.Text;
 import org.yaml.snakeyaml.DumperOptions;
 import org.yaml.snakeyaml.LoaderOptions;
@@ -39,6 +40,20 @@ final class ConfigSource {
         }
         map.forEach((key, value) -> source.add(String.valueOf(key), value));
         return source;
+    }
+
+    /** The model of a Hugging Face folder's {@code config.json}; what is none of a model's has its default. */
+    static ConfigSource readHuggingFace(Path json) {
+        var source = new ConfigSource(json.toString());
+        try {
+            var model = HuggingFace.readConfig(json).config();
+            source.add("model", model.kind());
+            model.settings().forEach(source::add);
+            source.add("seq_len", Math.min(512, model.chunkSize()));
+            return source;
+        } catch (IOException e) {
+            throw Failure.of(json, e);
+        }
     }
 
     private String text(Path path) {

@@ -87,16 +87,11 @@ final class ConvertCommand extends Subcommand {
         if (!Files.isRegularFile(in)) {
             throw Failure.usage("--in: %s: %s", in, Files.exists(in) ? "not a file" : "no such file");
         }
-        if (Files.isDirectory(out)) {
-            throw Failure.usage("--out: %s: a folder; the name of a file is needed", out);
-        }
+        Destination.requireFile("--out", out);
         if (Files.exists(out) && Files.isSameFile(in, out)) {
             throw Failure.usage("--out: %s: is --in itself, which is never overwritten; another name is needed", out);
         }
-        if (!Files.isDirectory(out.toAbsolutePath().getParent())) {
-            throw Failure.usage(
-                    "--out: %s: no such folder", out.toAbsolutePath().getParent());
-        }
+        DeviceOptions.requireFolder("--out", out.toAbsolutePath().getParent());
     }
 
     private Path configFile() {
@@ -124,7 +119,7 @@ final class ConvertCommand extends Subcommand {
             }
             return read.config();
         } catch (IOException e) {
-            throw refused(file, e);
+            throw Failure.of(file, e);
         }
     }
 
@@ -136,23 +131,16 @@ final class ConvertCommand extends Subcommand {
                     ? in.toString().equals(f.getFile())
                     : Failure.reason(e).startsWith(in + ": ");
             if (ofInput) {
-                throw refused(in, e);
+                throw Failure.of(in, e);
             }
-            throw e;
+            throw DurableFiles.named(out, e);
         }
-    }
-
-    /** What is wrong with a file that the user named. */
-    private static Failure refused(Path file, IOException e) {
-        var reason = Failure.reason(e);
-        return Failure.usage("%s%s", reason.startsWith(file.toString()) ? "" : file + ": ", reason)
-                .causedBy(e);
     }
 
     private void writeConfig(MegalodonConfig model) throws IOException {
         var file = out.resolveSibling(HuggingFace.CONFIG);
         if (!Files.exists(file)) {
-            HuggingFace.writeConfig(model, file);
+            DurableFiles.writeFile(file, aside -> HuggingFace.writeConfig(model, aside));
             out().printf("%s: written, for Python%n", file);
         }
     }

@@ -12,6 +12,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.channels.UnresolvedAddressException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -99,6 +100,8 @@ final class Download {
         try (var progress = new ByteProgress(err, "downloading", start, length < 0 ? -1 : start + length);
                 var file = Files.newOutputStream(to, StandardOpenOption.CREATE, StandardOpenOption.WRITE, mode)) {
             progress.copy(body, file);
+        } catch (FileSystemException e) {
+            throw e; // of the file, not the server
         } catch (IOException e) {
             throw Failure.job(
                             "%s: broke off after %,d bytes: %s; the same command goes on from there",

@@ -2,6 +2,7 @@ package megalodon4j.train;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.file.FileSystemException;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -25,12 +26,14 @@ final class DurableFiles {
         var aside = folder.resolveSibling(ASIDE + folder.getFileName());
         delete(aside);
         Files.createDirectories(aside);
-        contents.writeTo(aside);
-        try (var files = Files.list(aside)) {
-            for (var file : files.toList()) {
-                sync(file);
+        write(folder, aside, parts -> {
+            contents.writeTo(parts);
+            try (var files = Files.list(parts)) {
+                for (var file : files.toList()) {
+                    sync(file);
+                }
             }
-        }
+        });
         syncFolder(aside);
         if (Files.exists(folder)) {
             var old = folder.resolveSibling(OLD + folder.getFileName());
@@ -44,8 +47,8 @@ final class DurableFiles {
         syncFolder(folder.toAbsolutePath().getParent());
     }
 
-    /** Deletes what was still being written in a folder; what was whole and only about to take its place takes it. */
-    static void sweep(Path parent) throws IOException {
+    /** Ends replacements that were cut short in a folder: what was whole and only about to take its place takes it. */
+    static void endReplacements(Path parent) throws IOException {
         for (var old : startingWith(OLD, parent)) {
             var name = old.getFileName().toString().substring(OLD.length());
             var folder = parent.resolve(name);
@@ -53,6 +56,11 @@ final class DurableFiles {
                 Files.move(parent.resolve(ASIDE + name), folder, StandardCopyOption.ATOMIC_MOVE);
             }
         }
+    }
+
+    /** {@link #endReplacements}, then deletes what was still being written. */
+    static void sweep(Path parent) throws IOException {
+        endReplacements(parent);
         for (var file : startingWith(ASIDE, parent)) {
             delete(file);
         }
@@ -79,15 +87,35 @@ final class DurableFiles {
     /** Writes a file: under another name, to the disk, then renamed; takes the place of one that is there. */
     static void writeFile(Path file, Contents contents) throws IOException {
         var aside = file.resolveSibling(ASIDE + file.getFileName());
-        try {
-            contents.writeTo(aside);
-        } catch (IOException | RuntimeException e) {
-            Files.deleteIfExists(aside);
-            throw e;
-        }
-        sync(aside);
+        write(file, aside, part -> {
+            contents.writeTo(part);
+            sync(part);
+        });
         Files.move(aside, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
         syncFolder(file.toAbsolutePath().getParent());
+    }
+
+    /** What could not be written leaves nothing, lest it fill the disk, and names what it would have become. */
+    private static void write(Path target, Path aside, Contents contents) throws IOException {
+        try {
+            contents.writeTo(aside);
+        } catch (IOException e) {
+            delete(aside);
+            throw named(target, e);
+        } catch (RuntimeException e) {
+            delete(aside);
+            throw e;
+        }
+    }
+
+    /** An error of a file that says which, as those of open files do not. */
+    static IOException named(Path file, IOException e) {
+        if (e instanceof FileSystemException) {
+            return e;
+        }
+        var named = new FileSystemException(file.toString(), null, Failure.reason(e));
+        named.initCause(e);
+        return named;
     }
 
     private static void sync(Path file) throws IOException {

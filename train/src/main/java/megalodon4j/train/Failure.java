@@ -3,8 +3,10 @@ package megalodon4j.train;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
 import java.util.Locale;
 
 /** An end that is explained to the user in one line: what was wrong, what was found, what is allowed. */
@@ -28,6 +30,13 @@ final class Failure extends RuntimeException {
         return new Failure(1, String.format(Locale.ROOT, format, arguments), null);
     }
 
+    /** What is wrong with a file that the user named. */
+    static Failure of(Path file, Exception e) {
+        var reason = reason(e);
+        return usage("%s%s", reason.startsWith(file.toString()) ? "" : file + ": ", reason)
+                .causedBy(e);
+    }
+
     Failure causedBy(Throwable cause) {
         return new Failure(exitCode, getMessage(), cause);
     }
@@ -40,6 +49,7 @@ final class Failure extends RuntimeException {
     static String reason(Throwable e) {
         return switch (e) {
             case NoSuchFileException _ -> "no such file";
+            case FileAlreadyExistsException _ -> "is there already";
             case AccessDeniedException _ -> "permission denied";
             case EOFException _ -> "it ends too early";
             case FileSystemException f when f.getReason() != null -> f.getReason();

@@ -83,7 +83,7 @@ final class FetchCommand extends Subcommand {
         try {
             var uri = new URI(url);
             var scheme = String.valueOf(uri.getScheme()).toLowerCase(Locale.ROOT);
-            if ((scheme.equals("http") || scheme.equals("https")) && uri.getHost() != null) {
+            if ((scheme.equals("http") || scheme.equals("https")) && uri.getHost() != null && uri.getPort() < 1 << 16) {
                 return uri;
             }
         } catch (URISyntaxException e) {
@@ -94,9 +94,8 @@ final class FetchCommand extends Subcommand {
     }
 
     private void requireOut() {
-        if (Files.isDirectory(out)) {
-            throw Failure.usage("--out: %s: a folder; the name of a file is needed", out);
-        }
+        Destination.requireFile("--out", out);
+        Destination.requireFolder("--out", out.toAbsolutePath().getParent());
         if (!out.toString().toLowerCase(Locale.ROOT).endsWith(".gz")) {
             throw Failure.usage("--out: %s; a name that ends in .gz is needed", out);
         }

@@ -4,6 +4,7 @@ import java.math.BigDecimal;
 import java.util.List;
 import java.util.Locale;
 import java.util.regex.Pattern;
+import megalodon4j.models.Utf8Stream;
 
 /**
  * What a config key may be set to. {@link #read} takes what YAML made of it and throws {@link Wrong} for anything else.
@@ -42,9 +43,7 @@ sealed interface Kind {
             if (min == Long.MIN_VALUE) {
                 return "a whole number";
             }
-            return max >= Integer.MAX_VALUE
-                    ? "a whole number, at least " + min
-                    : "a whole number from " + min + " to " + max;
+            return "a whole number from " + min + " to " + max;
         }
     }
 
@@ -101,11 +100,11 @@ sealed interface Kind {
         }
     }
 
-    /** Text that is not empty. */
+    /** Text that is not empty and may name a file. */
     record Text() implements Kind {
         @Override
         public String read(Object value) throws Wrong {
-            if (value instanceof String text && !text.isBlank()) {
+            if (value instanceof String text && !text.isBlank() && text.indexOf('\0') < 0) {
                 return text;
             }
             throw new Wrong(show(value));
@@ -113,7 +112,7 @@ sealed interface Kind {
 
         @Override
         public String allowed() {
-            return "text (in quotes where YAML takes it for something else)";
+            return "text without NUL characters (in quotes where YAML takes it for something else)";
         }
     }
 
@@ -161,7 +160,7 @@ sealed interface Kind {
 
     /** The value as the user would recognise it, at most a line. */
     static String show(Object value) {
-        var text = value instanceof String ? "\"" + value + "\"" : String.valueOf(value);
+        var text = Utf8Stream.printable(value instanceof String ? "\"" + value + "\"" : String.valueOf(value));
         return text.length() <= 60 ? text : text.substring(0, 60) + "…";
     }
 

@@ -10,10 +10,12 @@ import tools.jackson.databind.node.ObjectNode;
 
 /** A run's metrics.jsonl: one JSON object a line, handed to the system before the run goes on. */
 final class Metrics implements AutoCloseable {
+    private final Path path;
     private final FileOutputStream file;
 
-    Metrics(Path file) throws IOException {
-        this.file = new FileOutputStream(file.toFile(), true);
+    Metrics(Path path) throws IOException {
+        this.path = path;
+        file = new FileOutputStream(path.toFile(), true);
     }
 
     /** Nats as bits per byte. */
@@ -38,7 +40,11 @@ final class Metrics implements AutoCloseable {
     }
 
     private void write(ObjectNode line) throws IOException {
-        file.write((Json.line(line) + "\n").getBytes(StandardCharsets.UTF_8));
+        try {
+            file.write((Json.line(line) + "\n").getBytes(StandardCharsets.UTF_8));
+        } catch (IOException e) {
+            throw DurableFiles.named(path, e);
+        }
     }
 
     /** Waits until all lines are on the disk. */

@@ -2,13 +2,17 @@ package megalodon4j.train;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import megalodon4j.models.HuggingFace;
 import megalodon4j.models.LanguageModel;
 import megalodon4j.tensor.Backend;
 import picocli.CommandLine.Option;
 
 /** Which trained model: a checkpoint, or a config and weights. */
 final class ModelSource {
-    @Option(names = "--ckpt", paramLabel = "DIR", description = "A checkpoint folder.")
+    @Option(
+            names = "--ckpt",
+            paramLabel = "DIR",
+            description = "A checkpoint's folder, or one of the Hugging Face kind.")
     private Path checkpoint;
 
     @Option(names = "--config", paramLabel = "F", description = "A config, in place of --ckpt.")
@@ -25,8 +29,7 @@ final class ModelSource {
             throw Failure.usage("--ckpt DIR is needed, or --config F together with --weights W");
         }
         if (checkpoint != null) {
-            requireCheckpoint();
-            return RunConfig.of(ConfigSource.read(checkpoint.resolve(Checkpoint.CONFIG)));
+            return ofCheckpoint();
         }
         if (!Files.isRegularFile(weights)) {
             throw Failure.usage("--weights: %s: %s", weights, Files.exists(weights) ? "not a file" : "no such file");
@@ -34,20 +37,27 @@ final class ModelSource {
         return RunConfig.of(ConfigSource.read(config));
     }
 
-    /** To be used, a checkpoint needs no optimizer. */
-    private void requireCheckpoint() {
-        if (!Files.isRegularFile(checkpoint.resolve(Checkpoint.CONFIG))
-                || !Files.isRegularFile(checkpoint.resolve(Checkpoint.WEIGHTS))) {
-            var inside = RunFolder.checkpoints(checkpoint);
-            var hint = inside.isEmpty() ? "" : "; it holds " + inside.getLast().folder();
-            throw Failure.usage(
-                    "--ckpt: %s: %s%s",
-                    checkpoint,
-                    Files.isDirectory(checkpoint)
-                            ? "no checkpoint, which holds " + Checkpoint.CONFIG + " and " + Checkpoint.WEIGHTS
-                            : "no such folder",
-                    hint);
+    /** To be used, a checkpoint needs no optimizer, and a folder of the Hugging Face kind will do. */
+    private RunConfig ofCheckpoint() {
+        var yaml = checkpoint.resolve(Checkpoint.CONFIG);
+        var json = checkpoint.resolve(HuggingFace.CONFIG);
+        if (!Files.isRegularFile(checkpoint.resolve(Checkpoint.WEIGHTS))
+                || !Files.isRegularFile(yaml) && !Files.isRegularFile(json)) {
+            throw noCheckpoint();
         }
+        return RunConfig.of(Files.isRegularFile(yaml) ? ConfigSource.read(yaml) : ConfigSource.readHuggingFace(json));
+    }
+
+    private Failure noCheckpoint() {
+        var inside = RunFolder.checkpoints(checkpoint);
+        return Failure.usage(
+                "--ckpt: %s: %s%s",
+                checkpoint,
+                Files.isDirectory(checkpoint)
+                        ? "no checkpoint, which holds %s or %s, and %s"
+                                .formatted(Checkpoint.CONFIG, HuggingFace.CONFIG, Checkpoint.WEIGHTS)
+                        : "no such folder",
+                inside.isEmpty() ? "" : "; it holds " + inside.getLast().folder());
     }
 
     LanguageModel load(RunConfig of, Backend backend) {

@@ -2,7 +2,6 @@ package megalodon4j.train;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -47,13 +46,8 @@ final class ReportCommand extends Subcommand {
     }
 
     private void requireOut() {
-        if (Files.isDirectory(out)) {
-            throw Failure.usage("--out: %s: a folder; the name of a file is needed", out);
-        }
-        var parent = out.toAbsolutePath().getParent();
-        if (!Files.isDirectory(parent)) {
-            throw Failure.usage("--out: %s: no such folder", parent);
-        }
+        Destination.requireFile("--out", out);
+        DeviceOptions.requireFolder("--out", out.toAbsolutePath().getParent());
     }
 
     /** The folders' own names where these tell them apart, else the paths as they were given. */

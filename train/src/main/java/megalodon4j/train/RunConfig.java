@@ -104,7 +104,7 @@ record RunConfig(
                 values.whole("seed"),
                 values.text("sampler").equals("sequential"),
                 values.text("precision"),
-                training(source, values, seqLen),
+                training(source, values, seqLen, model),
                 new Validation(
                         values.integer("validate_every"), sequences(source, values, "val_batches", "batch_size")),
                 values.integer("save_every"),
@@ -227,7 +227,17 @@ record RunConfig(
         }
     }
 
-    private static Training training(ConfigSource source, Values v, int seqLen) {
+    /** Refuses more tokens at once than there can be activations. */
+    static void requireFits(String where, long tokens, ModelConfig model) {
+        int most = Integer.MAX_VALUE / model.widest();
+        if (tokens > most) {
+            throw Failure.usage(
+                    "%s: %d tokens at once; allowed for a model that is %d features wide: up to %d",
+                    where, tokens, model.widest(), most);
+        }
+    }
+
+    private static Training training(ConfigSource source, Values v, int seqLen, ModelConfig model) {
         int sequences = sequences(source, v, "batch_size", "grad_accum_every");
         if ((long) sequences * seqLen > Integer.MAX_VALUE) {
             throw Failure.usage(
@@ -244,6 +254,7 @@ record RunConfig(
             }
             micro = given.intValue();
         }
+        requireFits(source.file() + ": seq_len · micro_batch", (long) seqLen * micro, model);
         var clip = v.real("grad_clip_norm");
         return new Training(
                 v.integer("num_batches"),

@@ -45,6 +45,13 @@ record RunFolder(Path path) {
                 || !checkpoints(path).isEmpty();
     }
 
+    /** Puts a checkpoint in its place whose replacement was cut short. */
+    void endReplacements() throws IOException {
+        if (Files.isDirectory(path)) {
+            DurableFiles.endReplacements(path);
+        }
+    }
+
     /** The complete checkpoint with the most steps. */
     Optional<Checkpoint> latest() {
         var all = checkpoints(path);
@@ -124,12 +131,16 @@ record RunFolder(Path path) {
     }
 
     void add(Sample sample) throws IOException {
-        Files.writeString(
-                samples(),
-                sample.toText(),
-                StandardOpenOption.CREATE,
-                StandardOpenOption.APPEND,
-                StandardOpenOption.SYNC);
+        try {
+            Files.writeString(
+                    samples(),
+                    sample.toText(),
+                    StandardOpenOption.CREATE,
+                    StandardOpenOption.APPEND,
+                    StandardOpenOption.SYNC);
+        } catch (IOException e) {
+            throw DurableFiles.named(samples(), e);
+        }
     }
 
     long samplesBytes() throws IOException {

@@ -75,6 +75,7 @@ final class ScoreCommand extends Subcommand {
     private Windows windows(RunConfig config, int length) {
         var bytes = Corpus.read("--data", data, Integer.MAX_VALUE - 8);
         requireBytes(bytes.length, length + 1L);
+        RunConfig.requireFits(seqLen == null ? "seq_len" : "--seq-len", length, config.model());
         Corpus.requireTokens("--data: " + data, bytes, config.model().numTokens());
         return Windows.consecutive(bytes, length);
     }

@@ -27,12 +27,17 @@ abstract class Subcommand implements Callable<Integer> {
         } catch (CudaException e) {
             throw Failure.job("%s", e.getMessage()).causedBy(e);
         } catch (OutOfMemoryError e) {
-            throw Failure.job(
-                            "out of memory (%,d MB of heap): a smaller micro_batch, "
-                                    + "or more memory with MEGALODON_JVM=-Xmx8g",
-                            Runtime.getRuntime().maxMemory() >> 20)
-                    .causedBy(e);
+            throw outOfMemory(e, "a smaller model");
         }
+    }
+
+    /** @param less what would need less */
+    static Failure outOfMemory(OutOfMemoryError e, String less) {
+        long megabytes = Runtime.getRuntime().maxMemory() >> 20;
+        return Failure.job(
+                        "out of memory (%,d MB of heap): more of it with MEGALODON_JVM=-Xmx%dg, or %s",
+                        megabytes, Math.max(8, 2 * megabytes >> 10), less)
+                .causedBy(e);
     }
 
     /** Does the work; the exit code. */

@@ -12,6 +12,7 @@ import java.util.stream.Collectors;
 import megalodon4j.models.EmaChoice;
 import megalodon4j.models.LanguageModel;
 import megalodon4j.models.MegalodonConfig;
+import megalodon4j.models.ModelConfig;
 import megalodon4j.tensor.Precision;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -60,11 +61,12 @@ final class TrainCommand extends Subcommand {
                     "%s: data_path: missing; allowed: a file (raw, .gz, .zip) or %s", configFile, BuiltinText.NAME);
         }
         requireInitFrom();
+        Destination.requireFolder("run_dir", config.runDir());
         var folder = new RunFolder(config.runDir());
         var checkpoint = checkpoint(folder);
         checkpoint.ifPresent(c -> requireSameModel(c, config));
         var corpus = Corpus.load(config.dataPath());
-        corpus.require(config.seqLen(), vocabulary(config));
+        corpus.require(config.seqLen(), vocabulary(config.model()));
         // The process may end on a signal only after the device has been given back.
         try (var stop = Stop.onSignal();
                 var backend = device.open(precision)) {
@@ -90,17 +92,15 @@ final class TrainCommand extends Subcommand {
         return RunConfig.of(source);
     }
 
-    private static int vocabulary(RunConfig config) {
-        var model = config.model();
-        return model instanceof MegalodonConfig m && m.outputSize() > 0
-                ? Math.min(m.outputSize(), m.numTokens())
-                : model.numTokens();
+    /** What a model can both read and predict. */
+    private static int vocabulary(ModelConfig model) {
+        return Math.min(model.numTokens(), model.outputs());
     }
 
     // --- where to start ---------------------------------------------------------------------------------------------
 
     /** The checkpoint to go on from. */
-    private Optional<Checkpoint> checkpoint(RunFolder folder) {
+    private Optional<Checkpoint> checkpoint(RunFolder folder) throws IOException {
         if (resume == null) {
             if (folder.isTaken()) {
                 throw Failure.usage(
@@ -109,6 +109,7 @@ final class TrainCommand extends Subcommand {
             }
             return Optional.empty();
         }
+        folder.endReplacements();
         if (resume.equals(LATEST)) {
             return folder.latest();
         }
@@ -203,6 +204,8 @@ final class TrainCommand extends Subcommand {
         try (var progress = new Progress(
                 out(), err(), Terminal.isStderr(), begun, config.training().steps(), trainer.tokensAStep())) {
             done = trainer.run(progress, stop);
+        } catch (OutOfMemoryError e) {
+            throw outOfMemory(e, config.training().microBatch() > 1 ? "a smaller micro_batch" : "a smaller seq_len");
         }
         var time = Progress.duration((System.nanoTime() - started) * 1e-9);
         if (done) {

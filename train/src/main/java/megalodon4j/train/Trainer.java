@@ -20,7 +20,8 @@ import megalodon4j.tensor.Tensor;
  * {@code save_every}.
  *
  * <p>All that a step depends on is the weights, the moments, and how many sequences have been drawn: this is what a
- * checkpoint holds, so that a resumed run is the run never stopped.
+ * checkpoint holds, so that a resumed run is the run never stopped. A sample that a stop cuts short is written when the
+ * run goes on.
  */
 final class Trainer {
     private static final float BETA1 = 0.9f;
@@ -44,6 +45,7 @@ final class Trainer {
     private int step;
     private long tokens;
     private long sequences;
+    private boolean sampleDue; // of the weights as they are
 
     Trainer(RunConfig config, Corpus corpus, LanguageModel model, RunFolder folder) {
         this(config, corpus, model, folder, System::nanoTime);
@@ -84,6 +86,7 @@ final class Trainer {
         step = checkpoint.state().step();
         tokens = checkpoint.state().tokens();
         sequences = checkpoint.state().sequences();
+        sampleDue = checkpoint.state().sampleDue();
     }
 
     /**
@@ -101,14 +104,13 @@ final class Trainer {
     private boolean run(Metrics metrics, Progress progress, Stop stop) throws IOException {
         int begun = step;
         try {
+            sampleIfDue(progress, stop); // a stop may have cut it short
             while (step < config.training().steps()) {
                 if (due(config.validation().every(), step)) {
                     validate(metrics, progress, stop);
                 }
                 train(metrics, progress, stop);
-                if (step > 1 && due(config.generation().every(), step - 1)) {
-                    sample(progress);
-                }
+                sampleIfDue(progress, stop);
                 if (due(config.saveEvery(), step)) {
                     save(folder.checkpoint(step), metrics, progress);
                 }
@@ -160,6 +162,7 @@ final class Trainer {
         tokens += tokensAStep();
         metrics.training(step, loss, norm, training.learningRate(), tokens, seconds);
         step++;
+        sampleDue = step > 1 && due(config.generation().every(), step - 1);
         progress.step(step, loss, seconds);
     }
 
@@ -189,8 +192,15 @@ final class Trainer {
         }
     }
 
+    private void sampleIfDue(Progress progress, Stop stop) throws IOException {
+        if (sampleDue) {
+            sample(progress, stop);
+            sampleDue = false;
+        }
+    }
+
     /** A text from the validation split and how the model continues it, after the step before this one. */
-    private void sample(Progress progress) throws IOException {
+    private void sample(Progress progress, Stop stop) throws IOException {
         var generation = config.generation();
         int last = step - 1;
         var random = new Philox(config.seed(), Streams.SAMPLES + last);
@@ -200,8 +210,7 @@ final class Trainer {
         corpus.tokens(start, length, prompt, 0);
         var options =
                 GenerationOptions.of(generation.sampling(), generation.length()).cache(generation.cache());
-        // Not to be stopped: a sample is short, and a checkpoint behind it must not lack it.
-        var continuation = new Generator(model, options).generate(prompt, random, _ -> {});
+        var continuation = new Generator(model, options).generate(prompt, random, _ -> stop.check());
         var before = Utf8Stream.printable(Utf8Stream.decode(prompt));
         var after = Utf8Stream.printable(continuation.text());
         folder.add(new Sample(last, before, after));
@@ -216,7 +225,8 @@ final class Trainer {
 
     private void save(Path to, Metrics metrics, Progress progress) throws IOException {
         metrics.sync();
-        var state = new Checkpoint.State(step, tokens, sequences, config.seed(), folder.samplesBytes(), checksum);
+        var state = new Checkpoint.State(
+                step, tokens, sequences, config.seed(), folder.samplesBytes(), sampleDue, checksum);
         Checkpoint.write(to, config, model, adam, state);
         progress.say(String.format(Locale.ROOT, "step %,d: saved %s", step, to));
     }

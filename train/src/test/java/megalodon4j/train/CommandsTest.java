@@ -321,6 +321,49 @@ class CommandsTest {
     }
 
     @Test
+    void aFolderOfTheHuggingFaceKindIsACheckpoint() throws IOException {
+        var bare = Files.createDirectory(folder.resolve("bare"));
+        for (var name : List.of("config.json", "model.safetensors")) {
+            Files.copy(checkpoint.resolve(name), bare.resolve(name));
+        }
+        var command = List.of("generate", "--prompt", "A", "--max-new-tokens", 20, "--seed", 7, "--json", "--ckpt");
+        var texts = new ArrayList<String>();
+        for (var from : List.of(checkpoint, bare)) {
+            var words = new ArrayList<Object>(command);
+            words.add(from);
+            texts.add(json(words.toArray()).get("text").stringValue());
+        }
+        assertEquals(texts.getFirst(), texts.getLast());
+        var score = json("score", "--ckpt", bare, "--data", text, "--json");
+        assertEquals(
+                json("score", "--ckpt", checkpoint, "--data", text, "--seq-len", 8, "--json")
+                        .get("loss"),
+                score.get("loss"));
+        Files.writeString(bare.resolve("config.json"), "{\"model_type\": \"gpt2\"}");
+        assertRefused("config.json: model_type: gpt2; allowed: megalodon", "generate", "--ckpt", bare);
+        Files.delete(bare.resolve("config.json"));
+        assertRefused("no checkpoint, which holds config.yaml or config.json, and", "generate", "--ckpt", bare);
+    }
+
+    /** Windows that are larger than any tensor are refused before the model is built. */
+    @Test
+    void windowsMayBeTooWide() throws IOException {
+        var wide = Files.writeString(folder.resolve("wide.yaml"), Tiny.LLAMA + "num_tokens: 1048576\n");
+        var lengthy = Files.write(folder.resolve("long.txt"), BuiltinText.synthetic(3000));
+        assertRefused(
+                "--seq-len: 2048 tokens at once; allowed for a model that is 1048576 features wide: up to 2047",
+                "score",
+                "--config",
+                wide,
+                "--weights",
+                checkpoint.resolve("model.safetensors"),
+                "--data",
+                lengthy,
+                "--seq-len",
+                2048);
+    }
+
+    @Test
     void anEmptyFileIsNoGzipFile() throws IOException {
         var empty = Files.createFile(folder.resolve("empty.gz"));
         assertRefused("empty.gz: cannot be read: it ends too early", "score", "--ckpt", checkpoint, "--data", empty);

@@ -126,10 +126,10 @@ class ConfigTest {
                     model: gpt                         | model: "gpt"; allowed: llama, megalodon
                     learning_rat: 1                    | "learning_rat": unknown key; the nearest known one is learning_rate
                     use_checkpont: true                | the nearest known one is use_checkpoint
-                    batch_size: many                   | batch_size: "many"; allowed: a whole number, at least 1
-                    batch_size: 0                      | batch_size: 0; allowed: a whole number, at least 1
+                    batch_size: many                   | batch_size: "many"; allowed: a whole number from 1 to 2147483647
+                    batch_size: 0                      | batch_size: 0; allowed: a whole number from 1 to 2147483647
                     batch_size: 1.5                    | batch_size: 1.5; allowed: a whole number
-                    num_batches: -1                    | num_batches: -1; allowed: a whole number, at least 0
+                    num_batches: -1                    | num_batches: -1; allowed: a whole number from 0 to 2147483647
                     learning_rate: fast                | learning_rate: "fast"; allowed: a number at least 0
                     learning_rate: .nan                | learning_rate: NaN; allowed
                     weight_decay: -0.1                 | weight_decay: -0.1; allowed
@@ -137,9 +137,12 @@ class ConfigTest {
                     min_p: 1.1                         | min_p: 1.1; allowed: a number at least 0 and at most 1
                     top_p: 0                           | top_p: 0; allowed: a number above 0 and at most 1
                     cache_unbounded: 3                 | cache_unbounded: 3; allowed: true or false
-                    max_cache_len: 0                   | max_cache_len: 0; allowed: a whole number, at least 1
+                    max_cache_len: 0                   | max_cache_len: 0; allowed: a whole number from 1 to 2147483647
                     dropout: 1.0                       | dropout: 1.0; allowed: a number at least 0 and less than 1
                     run_dir: [a]                       | run_dir: [a]; allowed: text
+                    run_dir: "a\\0b"                    | run_dir: "a�b"; allowed: text without NUL characters
+                    data_path: "a\\0b"                  | data_path: "a�b"; allowed: text without NUL characters
+                    sampler: "\\e[2J"                   | sampler: "�[2J"; allowed: random, sequential
                     sampler: shuffled                  | sampler: "shuffled"; allowed: random, sequential
                     cema: slow                         | cema: "slow"; allowed: auto, scan, fft
                     dtype: float16                     | "float16" is refused because the EMA and the FFT overflow
@@ -147,17 +150,36 @@ class ConfigTest {
                     top_p: 1e-50                       | top-p must be more than 0
                     precision: fp16                    | "fp16" is refused because the EMA and the FFT overflow
                     precision: int8                    | precision: "int8"; allowed: auto, fp32, tf32, bf16
+                    max_cache_len: 2147483648          | max_cache_len: 2147483648; allowed: a whole number from 1 to 2147483647
                     micro_batch: 3                     | micro_batch: 3; allowed: auto or a divisor of batch_size · grad_accum_every, which is 1
                     micro_batch: some                  | micro_batch: "some"; allowed: auto or a whole number
                     chunk_size: 300                    | seq_len: 512; allowed for a Megalodon with chunk_size 300: up to it, or a multiple
                     z_dim: 7                           | z_dim: 7
+                    model_dim: 65536                   | model_dim: 65536 × 65536 is not allowed, it must be a matrix of at most 2^31 - 1 elements
+                    num_tokens: 1048576\\nmodel_dim: 4096 | num_tokens, model_dim: 1048576 × 4096 is not
+                    output_size: 1048576\\nmodel_dim: 4096 | output_size, model_dim: 1048576 × 4096 is not
+                    ffn_hidden_dim: 1048576\\nmodel_dim: 4096 | ffn_hidden_dim, model_dim: 1048576 × 4096 is not
+                    cema_ndim: 1048576\\nmodel_dim: 512 | cema_ndim, model_dim: 5242880 × 512 is not
+                    seq_len: 4194304                   | seq_len · micro_batch: 4194304 tokens at once; allowed for a model that is 1024 features wide: up to 2097151
                     batch_size: 5000000                | tokens a step; allowed: up to
                     """)
     void whatIsWrongIsNamed(String line, String expected) throws IOException {
-        var model = line.startsWith("model") || line.startsWith("seq_len: 4")
+        var model = line.startsWith("model:") || line.equals("seq_len: 4")
                 ? ""
                 : line.startsWith("tied") ? "model: llama\n" : "model: megalodon\n";
-        assertRefused(model + line, expected);
+        assertRefused(model + line.replace("\\n", "\n"), expected);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+                    dim: 1048576                            | ffn_dim_multiplier, dim: 2796288 × 1048576 is not allowed
+                    dim: 1048576\\nnum_tokens: 1048576      | num_tokens, dim: 1048576 × 1048576 is not allowed
+                    heads: 1048576\\ndim_head: 1048576      | heads, dim_head, dim: 1099511627776 × 512 is not allowed
+                    ffn_dim_multiplier: 9000                | ffn_dim_multiplier, dim: 4608000 × 512 is not allowed
+                    num_tokens: 1048576\\nbatch_size: 4\\nmicro_batch: 4 | seq_len · micro_batch: 2048 tokens at once; allowed
+                    """)
+    void whatIsTooLargeForALlamaIsNamed(String lines, String expected) throws IOException {
+        assertRefused("model: llama\n" + lines.replace("\\n", "\n"), expected);
     }
 
     @Test

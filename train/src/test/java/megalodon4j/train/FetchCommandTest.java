@@ -295,16 +295,28 @@ class FetchCommandTest {
         assertOnly();
     }
 
+    @Test
+    void whatIsWrongWithTheFileIsNotBlamedOnTheServer() throws IOException {
+        var partial = Files.createDirectories(out.resolveSibling(".tmp-" + out.getFileName() + ".part"));
+        assertFailed(1, "megalodon data fetch: " + partial + ": ", fetch());
+    }
+
     @ParameterizedTest
-    @ValueSource(strings = {"ftp://host/file", "enwik8.zip", "http:///file", "http://a b", ""})
+    @ValueSource(
+            strings = {"ftp://host/file", "enwik8.zip", "http:///file", "http://127.0.0.1:65536/file", "http://a b", ""
+            })
     void otherUrlsAreRefused(String url) {
         assertFailed(2, "allowed: http://… or https://…", fetch(url));
         assertFalse(Files.exists(out.getParent()));
     }
 
     @Test
-    void whatIsWrongWithTheCommandLineEndsInOneLine() {
+    void whatIsWrongWithTheCommandLineEndsInOneLine() throws IOException {
         assertFailed(2, "a folder", fetch(new FetchCommand(), url("/enwik8"), folder));
+        var file = Files.createFile(folder.resolve("file"));
+        for (var below : List.of("x.gz", "x/y.gz")) {
+            assertFailed(2, file + " is not a folder", fetch(new FetchCommand(), url("/enwik8"), file.resolve(below)));
+        }
         assertFailed(2, "ends in .gz", fetch(new FetchCommand(), url("/enwik8"), folder.resolve("enwik8")));
         var outcome = Tiny.run("data");
         assertEquals(2, outcome.exitCode());

@@ -7,6 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.net.StandardProtocolFamily;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -224,6 +227,15 @@ class ReportCommandTest {
         assertRefused("given twice", "report", llama, llama.resolve("../llama"));
         assertRefused("--out: " + scratch + ": a folder", "report", llama, "--out", scratch);
         assertRefused("no such folder", "report", llama, "--out", scratch.resolve("none/page.html"));
+        assertRefused(
+                "metrics.jsonl: not a folder", "report", llama, "--out", llama.resolve("metrics.jsonl/page.html"));
+        var socket = scratch.resolve("socket");
+        try (var server = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
+            server.bind(UnixDomainSocketAddress.of(socket));
+            assertRefused(
+                    "--out: " + socket + ": neither a new file nor a regular one", "report", llama, "--out", socket);
+            assertFalse(Files.isRegularFile(socket));
+        }
         var odd = metrics("odd", "");
         Files.writeString(odd.resolve("config.yaml"), "modle: llama\n");
         assertRefused("config.yaml: \"modle\": unknown key", "report", odd);

@@ -101,6 +101,21 @@ class TrainCommandTest {
         assertFalse(Files.exists(resumed.resolve(".tmp-checkpoint_12")));
     }
 
+    /** Between its two renames: the newest checkpoint has neither its name nor the old one's. */
+    @Test
+    void aReplacementThatWasCutShortIsWhereTheRunGoesOn() throws IOException {
+        assertEquals(0, train(whole, "--set", "num_batches=9").exitCode());
+        var last = whole.resolve("checkpoint_final");
+        for (var resume : List.of("latest", last)) {
+            Files.createDirectory(whole.resolve(".tmp-old-checkpoint_final"));
+            Files.move(last, whole.resolve(".tmp-checkpoint_final"));
+            var outcome = train(whole, "--set", "num_batches=9", "--resume", resume);
+            assertEquals(0, outcome.exitCode(), outcome::err);
+            assertTrue(outcome.out().contains("resume   " + last + ", after 9 steps"), outcome::out);
+            assertFalse(Files.exists(whole.resolve(".tmp-old-checkpoint_final")));
+        }
+    }
+
     @Test
     void aFinishedRunCanBeExtended() throws IOException {
         assertEquals(0, train(whole, "--set", "num_batches=13").exitCode());
@@ -139,6 +154,34 @@ class TrainCommandTest {
         assertEquals(4, run.latest().orElseThrow().state().step());
         assertEquals(0, train(resumed, "--resume", "latest").exitCode());
         assertSameRun(whole, resumed);
+    }
+
+    @Test
+    void aSampleIsCutShortByAStopAndWrittenWhenTheRunGoesOn() throws IOException {
+        assertEquals(0, train(whole).exitCode());
+        var read = Tiny.read(config, "run_dir=" + resumed, "generate_length=50");
+        var run = new RunFolder(resumed);
+        run.begin(read);
+        try (var backend = Backend.cpu(1);
+                var progress = nowhere()) {
+            var stop = Stop.never();
+            var written = new int[1];
+            var model = new WatchedModel(read.model().create(backend, read.seed()), (_, cache) -> {
+                if (cache != null && ++written[0] == 20) {
+                    stop.request();
+                }
+            });
+            assertFalse(new Trainer(read, Corpus.load(read.dataPath()), model, run).run(progress, stop));
+        }
+        assertEquals(3, run.latest().orElseThrow().state().step());
+        assertFalse(Files.exists(run.samples()), "not even a part of it is written");
+        assertEquals(0, train(resumed, "--resume", "latest").exitCode());
+        assertSameRun(whole, resumed);
+    }
+
+    private static Progress nowhere() {
+        return new Progress(
+                new PrintWriter(Writer.nullWriter()), new PrintWriter(Writer.nullWriter()), false, 0, 10, 64);
     }
 
     private static void assertSameRun(Path expected, Path actual) throws IOException {
@@ -264,6 +307,23 @@ class TrainCommandTest {
         assertEquals(2, metrics(whole).size());
     }
 
+    /** Of the 4 GB that tests have, a single tensor takes more: the embedding, or a step's logits. */
+    @Test
+    void theHintAtMemoryIsWhatWouldHelp() throws IOException {
+        config = Tiny.config(folder, Tiny.LLAMA);
+        var model = train(whole, "--set", "num_tokens=1048576", "--set", "dim=2000");
+        assertEquals(1, model.exitCode(), model::err);
+        assertTrue(model.error().matches(".*out of memory .*MEGALODON_JVM=-Xmx\\d+g, or a smaller model"), model::err);
+        var sets = new ArrayList<Object>();
+        for (var set :
+                "num_tokens=1048576 dim=2 dim_head=2 heads=1 validate_every=0 micro_batch=4 seq_len=256".split(" ")) {
+            sets.addAll(List.of("--set", set));
+        }
+        var step = train(resumed, sets.toArray());
+        assertEquals(1, step.exitCode(), step::err);
+        assertTrue(step.error().endsWith("g, or a smaller micro_batch"), step::err);
+    }
+
     @Test
     void zeroSwitchesOff() throws IOException {
         train(whole, "--set", "validate_every=0", "--set", "save_every=0", "--set", "generate_every=0");
@@ -285,6 +345,11 @@ class TrainCommandTest {
         assertTrue(refused("--set", "seq_len=1000", "--set", "chunk_size=1000").contains("too short for seq_len 1000"));
         assertTrue(refused("--set", "seq_len=12").contains("seq_len: 12; allowed"));
         assertTrue(refused("--set", "num_tokens=100").contains("num_tokens"));
+        for (var run : List.of(config, config.resolve("run"))) {
+            var outcome = train(run);
+            assertEquals(2, outcome.exitCode(), outcome::err);
+            assertEquals("megalodon train: run_dir: " + run + ": " + config + " is not a folder", outcome.error());
+        }
         assertFalse(Files.exists(whole));
     }
 

@@ -11,17 +11,9 @@ import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.function.Consumer;
 import java.util.function.LongSupplier;
-import megalodon4j.autograd.Parameters;
-import megalodon4j.autograd.Tape;
-import megalodon4j.autograd.Variable;
-import megalodon4j.models.Cache;
-import megalodon4j.models.CacheOptions;
 import megalodon4j.models.LanguageModel;
-import megalodon4j.models.ModelConfig;
 import megalodon4j.tensor.Backend;
-import megalodon4j.tensor.Tensor;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -59,46 +51,12 @@ class TrainerTest {
     private long outside;
 
     /** A model for which training on a micro-batch takes a second, and validating or generating with one an hour. */
-    private final class Timed implements LanguageModel {
-        private final LanguageModel model;
-
-        Timed(LanguageModel model) {
-            this.model = model;
-        }
-
-        @Override
-        public ModelConfig config() {
-            return model.config();
-        }
-
-        @Override
-        public Backend backend() {
-            return model.backend();
-        }
-
-        @Override
-        public Parameters parameters() {
-            return model.parameters();
-        }
-
-        @Override
-        public Variable hidden(
-                Tape tape, int[] ids, int batch, Tensor mask, Cache cache, Consumer<? super Variable> layerOutputs) {
+    private LanguageModel timed(LanguageModel model) {
+        return new WatchedModel(model, (tape, _) -> {
             long time = tape.recording() ? SECOND : 3600 * SECOND;
             outside += tape.recording() ? 0 : time;
             clock.addAndGet(time);
-            return model.hidden(tape, ids, batch, mask, cache, layerOutputs);
-        }
-
-        @Override
-        public Variable head(Variable hidden) {
-            return model.head(hidden);
-        }
-
-        @Override
-        public Cache newCache(int batch, CacheOptions options) {
-            return model.newCache(batch, options);
-        }
+        });
     }
 
     @Test
@@ -110,7 +68,7 @@ class TrainerTest {
                 var stop = Stop.never();
                 var progress = new Progress(
                         nowhere(), nowhere(), false, 0, config.training().steps(), 1)) {
-            var model = new Timed(config.model().create(backend, config.seed()));
+            var model = timed(config.model().create(backend, config.seed()));
             var corpus = new Corpus("text", BuiltinText.synthetic(4000));
             assertTrue(new Trainer(config, corpus, model, run, clock::get).run(progress, stop));
         }
