@@ -44,8 +44,10 @@ final class Matmul {
     private final ArrayList<Slab> slabs = new ArrayList<>(List.of(new Slab()));
     private int slabCount, panelCount;
     private int rowBlocks, columnBlocks;
-    private int[] blockProduct = new int[0],
-            blockTile = new int[0]; // of each block of rows: whose they are, and the first
+
+    // Of each block of rows: whose they are, and the first of them, in tiles.
+    private int[] blockProduct = new int[0];
+    private int[] blockTile = new int[0];
 
     /** C = op(A)·op(B) + what C starts from, which is C itself if add, else the bias of its column plus the residual, each where given. */
     private static final class Product {
@@ -261,16 +263,17 @@ final class Matmul {
         for (int s = 0; s < slabCount; s++) {
             var slab = slabs.get(s);
             var p = stacked ? owner : slab.product;
+            int j = columnBlock * p.columns, width = Math.min(p.columns, p.n - j);
+            if (width <= 0) {
+                continue;
+            }
             if (inPanels == null || !p.hasA(inPanels) || slab.from != packedFrom) {
                 int at = p.transposeA ? p.ao + slab.from * p.lda + i : p.ao + i * p.lda + slab.from;
                 Gemm.packA(p.transposeA, p.a, at, p.lda, end - i, slab.depth, pa, PANELS);
                 inPanels = p;
                 packedFrom = slab.from;
             }
-            int j = columnBlock * p.columns, width = Math.min(p.columns, p.n - j);
-            if (width > 0) {
-                multiply(p, slab, i, end - i, j, width, pa);
-            }
+            multiply(p, slab, i, end - i, j, width, pa);
         }
     }
 
