@@ -23,56 +23,20 @@ public final class Ops {
 
     /** y = x · wᵀ + bias + residual. x: (…, K); w: (N, K); bias: (N); residual: (…, N). */
     public static Variable linear(Variable x, Parameter w, Parameter bias, Variable residual) {
-        return linear(x, residual, new Linear(w, bias))[0];
-    }
-
-    /**
-     * y_i = x · w_iᵀ + bias_i of several layers, which read x once; the residual is added to the first one. x: (…, K); residual: (…, N_0),
-     * nullable; result: each (…, N_i).
-     */
-    public static Variable[] linear(Variable x, Variable residual, Linear... layers) {
         var tape = x.tape();
-        var w = new Tensor[layers.length];
-        var bias = new Tensor[layers.length];
-        var y = new Tensor[layers.length];
-        for (int i = 0; i < layers.length; i++) {
-            w[i] = layers[i].weight().value();
-            bias[i] = value(layers[i].bias());
-            y[i] = tape.tensor(x.shape(), w[i].shape().size(0));
-        }
-        tape.backend().linear(x.value(), w, bias, value(residual), y);
-        return tape.record(y, dy -> linearGrad(x, residual, layers, dy));
-    }
-
-    // A dy is blank where nothing was computed from its y.
-    private static void linearGrad(Variable x, Variable residual, Linear[] layers, Tensor[] dy) {
-        var backend = x.tape().backend();
-        int n = 0;
-        for (var gradient : dy) {
-            n += gradient.isBlank() ? 0 : 1;
-        }
-        if (n == 0) {
-            return;
-        }
-        var given = new Tensor[n];
-        var w = new Tensor[n];
-        var dw = new Tensor[n];
-        n = 0;
-        for (int i = 0; i < dy.length; i++) {
-            if (dy[i].isBlank()) {
-                continue;
+        var backend = tape.backend();
+        var y = tape.tensor(x.shape(), w.shape().size(0));
+        backend.linear(x.value(), w.value(), value(bias), value(residual), y);
+        return tape.record(y, dy -> {
+            backend.matmul(false, false, dy, w.value(), x.grad());
+            backend.matmul(true, false, dy, x.value(), w.grad());
+            if (bias != null) {
+                backend.sumRows(dy, bias.grad());
             }
-            given[n] = dy[i];
-            w[n] = layers[i].weight().value();
-            dw[n++] = layers[i].weight().grad();
-            if (layers[i].bias() != null) {
-                backend.sumRows(dy[i], layers[i].bias().grad());
+            if (residual != null) {
+                residual.receive(dy);
             }
-        }
-        backend.linearGrad(given, x.value(), w, x.grad(), dw);
-        if (residual != null && !dy[0].isBlank()) {
-            residual.receive(dy[0]);
-        }
+        });
     }
 
     /** z = x + scale · y. */
@@ -326,7 +290,7 @@ public final class Ops {
         }
     }
 
-    private static Tensor value(Variable x) {
+    static Tensor value(Variable x) {
         return x == null ? null : x.value();
     }
 

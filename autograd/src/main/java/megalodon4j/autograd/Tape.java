@@ -1,7 +1,6 @@
 package megalodon4j.autograd;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.function.UnaryOperator;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.Dropout;
@@ -117,38 +116,15 @@ public final class Tape implements AutoCloseable {
         return variable;
     }
 
-    /** Goes back through an operation of several results, given their gradients: blank where nothing was computed from one. */
-    @FunctionalInterface
-    interface BackwardOfAll {
-        void run(Tensor[] dy);
-    }
-
-    /** Records an operation of several results. */
-    Variable[] record(Tensor[] values, BackwardOfAll backward) {
+    /** Records an operation of several results; {@code backward} gets {@code values}, which now holds their gradients. */
+    Variable[] record(Tensor[] values, Variable.BackwardOfAll backward) {
         var results = new Variable[values.length];
-        if (!recording) {
-            Arrays.setAll(results, i -> new Variable(this, values[i], null));
-            return results;
+        for (int i = 0; i < results.length; i++) {
+            results[i] = record(values[i], null);
         }
-        var dy = new Tensor[values.length];
         // The one recorded first is visited last, when the gradients of all are complete.
-        results[0] = record(values[0], first -> {
-            dy[0] = first;
-            for (int i = 1; i < dy.length; i++) {
-                dy[i] = dy[i] == null ? tensor(values[i].shape()) : dy[i];
-            }
-            backward.run(dy);
-            for (int i = 1; i < dy.length; i++) {
-                scope.release(dy[i]);
-            }
-        });
-        for (int i = 1; i < values.length; i++) {
-            int result = i;
-            results[i] = record(values[i], complete -> {
-                dy[result] = complete;
-                keep(complete);
-                results[0].grad(); // a blank one where nothing was computed from it: it is visited all the same
-            });
+        if (recording) {
+            results[0].lead(results, values, backward);
         }
         return results;
     }
@@ -209,7 +185,9 @@ public final class Tape implements AutoCloseable {
                 variable.runBackward(gradient);
                 continue;
             }
-            if (variable.hasGrad()) {
+            if (variable.leads()) {
+                backwardOfAll(variable);
+            } else if (variable.hasGrad() && !variable.isLed()) {
                 var dy = variable.takeGrad();
                 kept = null;
                 variable.runBackward(dy);
@@ -220,6 +198,20 @@ public final class Tape implements AutoCloseable {
             // All that was computed from this value has been visited: the memory serves the gradients to come.
             if (variable.ownsValue()) {
                 scope.release(variable.value());
+            }
+        }
+    }
+
+    private void backwardOfAll(Variable leader) {
+        var dy = leader.takeGrads();
+        if (dy == null) {
+            return;
+        }
+        kept = null;
+        leader.runBackwardOfAll();
+        for (var gradient : dy) {
+            if (kept != gradient) {
+                scope.release(gradient);
             }
         }
     }

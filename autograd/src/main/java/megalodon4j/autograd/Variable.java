@@ -11,12 +11,24 @@ public class Variable {
         void run(Tensor dy);
     }
 
+    /** The same for an operation of several results, given the gradients of all: blank where nothing was computed from one. */
+    @FunctionalInterface
+    interface BackwardOfAll {
+        void run(Tensor[] dy);
+    }
+
     private final Tape tape;
     private Tensor value;
     private Backward backward;
     private Tensor grad;
     private boolean sharesValue;
     private boolean loss;
+
+    // Of the first of several results: all of them, and where their gradients go. Of the others: that there is one.
+    private Variable[] together;
+    private Tensor[] gradients;
+    private BackwardOfAll backwardOfAll;
+    private boolean led;
 
     Variable(Tape tape, Tensor value, Backward backward) {
         this.tape = tape;
@@ -30,6 +42,48 @@ public class Variable {
         grad = null;
         sharesValue = false;
         loss = false;
+        together = null;
+        gradients = null;
+        backwardOfAll = null;
+        led = false;
+    }
+
+    /** This is the first of several results of one operation. */
+    void lead(Variable[] results, Tensor[] gradients, BackwardOfAll backward) {
+        together = results;
+        this.gradients = gradients;
+        backwardOfAll = backward;
+        for (int i = 1; i < results.length; i++) {
+            results[i].led = true;
+        }
+    }
+
+    boolean leads() {
+        return together != null;
+    }
+
+    boolean isLed() {
+        return led;
+    }
+
+    /** The gradients of all results, null if none has one. */
+    Tensor[] takeGrads() {
+        boolean any = false;
+        for (var result : together) {
+            any |= result.hasGrad();
+        }
+        if (!any) {
+            return null;
+        }
+        for (int i = 0; i < together.length; i++) {
+            gradients[i] = together[i].grad();
+            together[i].grad = null;
+        }
+        return gradients;
+    }
+
+    void runBackwardOfAll() {
+        backwardOfAll.run(gradients);
     }
 
     public Tensor value() {

@@ -61,7 +61,7 @@ class OpsTest {
         for (boolean first : new boolean[] {true, false}) {
             for (boolean second : new boolean[] {true, false}) {
                 cases.add(onX(
-                        "linear of several layers, first used: " + first + ", second: " + second,
+                        "projections, first used: " + first + ", second: " + second,
                         (x, p) -> several(x, p, first, second),
                         "w",
                         D,
@@ -169,7 +169,7 @@ class OpsTest {
     private static Variable several(Variable x, Parameters p, boolean first, boolean second) {
         var wb = new Linear(p.get("w"), p.get("b"));
         var uc = new Linear(p.get("u"), p.get("c"));
-        var y = Ops.linear(x, x, wb, new Linear(p.get("v"), null), uc);
+        var y = new Projections(wb, new Linear(p.get("v"), null), uc).apply(x, x);
         var sum = y[2];
         sum = first ? Ops.multiply(sum, y[0]) : sum;
         return second ? Ops.multiply(sum, y[1]) : sum;

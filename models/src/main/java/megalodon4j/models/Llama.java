@@ -6,6 +6,7 @@ import megalodon4j.autograd.Linear;
 import megalodon4j.autograd.Ops;
 import megalodon4j.autograd.Parameter;
 import megalodon4j.autograd.Parameters;
+import megalodon4j.autograd.Projections;
 import megalodon4j.autograd.Tape;
 import megalodon4j.autograd.Variable;
 import megalodon4j.tensor.Backend;
@@ -28,15 +29,7 @@ public final class Llama implements LanguageModel {
     private final Parameter toLogits; // (V, D), the embedding if tied
 
     private record Layer(
-            Parameter attnNorm,
-            Linear wq,
-            Linear wk,
-            Linear wv,
-            Linear wo,
-            Parameter ffNorm,
-            Linear w1,
-            Linear w2,
-            Linear w3) {}
+            Parameter attnNorm, Projections qkv, Linear wo, Parameter ffNorm, Projections gates, Linear w2) {}
 
     /** A model of random weights. */
     public Llama(LlamaConfig config, Backend backend, long seed) {
@@ -59,16 +52,17 @@ public final class Llama implements LanguageModel {
 
     private Layer layer(String name, Philox random) {
         int dim = config.dim(), inner = config.heads() * config.dimHead(), hidden = config.hiddenDim();
-        return new Layer(
-                scale(name + "attn_norm.scale"),
+        var attnNorm = scale(name + "attn_norm.scale");
+        var qkv = new Projections(
                 linear(name + "attn.wq.weight", inner, dim, random),
                 linear(name + "attn.wk.weight", inner, dim, random),
-                linear(name + "attn.wv.weight", inner, dim, random),
-                linear(name + "attn.wo.weight", dim, inner, random),
-                scale(name + "ff_norm.scale"),
-                linear(name + "ff.w1.weight", hidden, dim, random),
-                linear(name + "ff.w2.weight", dim, hidden, random),
-                linear(name + "ff.w3.weight", hidden, dim, random));
+                linear(name + "attn.wv.weight", inner, dim, random));
+        var wo = linear(name + "attn.wo.weight", dim, inner, random);
+        var ffNorm = scale(name + "ff_norm.scale");
+        var w1 = linear(name + "ff.w1.weight", hidden, dim, random);
+        var w2 = linear(name + "ff.w2.weight", dim, hidden, random);
+        var w3 = linear(name + "ff.w3.weight", hidden, dim, random);
+        return new Layer(attnNorm, qkv, wo, ffNorm, new Projections(w1, w3), w2);
     }
 
     private Parameter scale(String name) {
@@ -130,7 +124,7 @@ public final class Llama implements LanguageModel {
         var angles = rope.rows(position, length);
         float scale = (float) (1 / Math.sqrt(config.dimHead()));
         var n = Ops.rmsNorm(x, layer.attnNorm, 0, EPS);
-        var qkv = Ops.linear(n, null, layer.wq, layer.wk, layer.wv); // (B, L, H·d) each
+        var qkv = layer.qkv.apply(n, null); // (B, L, H·d) each
         var q = Ops.rope(qkv[0], angles.cos(), angles.sin(), heads, true);
         var k = Ops.rope(qkv[1], angles.cos(), angles.sin(), heads, true);
         var v = qkv[2];
@@ -147,7 +141,7 @@ public final class Llama implements LanguageModel {
     // x + w2(silu(w1 n) · w3 n), n = rms(x)
     private static Variable feedForward(Variable x, Layer layer) {
         var n = Ops.rmsNorm(x, layer.ffNorm, 0, EPS);
-        var gates = Ops.linear(n, null, layer.w1, layer.w3);
+        var gates = layer.gates.apply(n, null);
         return layer.w2.apply(Ops.silu(gates[0], gates[1]), x);
     }
 

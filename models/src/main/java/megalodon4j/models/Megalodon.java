@@ -12,6 +12,7 @@ import megalodon4j.autograd.Ops;
 import megalodon4j.autograd.Ops.EmaParameters;
 import megalodon4j.autograd.Parameter;
 import megalodon4j.autograd.Parameters;
+import megalodon4j.autograd.Projections;
 import megalodon4j.autograd.Tape;
 import megalodon4j.autograd.Variable;
 import megalodon4j.tensor.Backend;
@@ -47,16 +48,14 @@ public final class Megalodon implements LanguageModel {
             Norm timenorm,
             EmaParameters cema,
             Parameter rmsGamma,
-            Linear wz,
+            Projections ofM, // wh1, wz, wr
             Linear wv,
-            Linear wr,
-            Linear wh1,
             Linear wh2,
             Parameter gamma,
             Parameter beta) {}
 
-    /** fc3 is null without swiglu; scale is α. */
-    private record FeedForward(Norm norm, Linear fc1, Linear fc2, Linear fc3, float scale) {}
+    /** The gates are fc1 and, with swiglu, fc3; scale is α. */
+    private record FeedForward(Norm norm, Projections gates, Linear fc2, float scale) {}
 
     /** A model of random weights. */
     public Megalodon(MegalodonConfig config, Backend backend, long seed) {
@@ -105,17 +104,12 @@ public final class Megalodon implements LanguageModel {
                 parameters.add(name + "cema.gamma_imag", Shape.of(dim, n), constant(0)),
                 parameters.add(name + "cema.omega", Shape.of(dim), truncatedNormal(random, 0.25, 1)));
         var rmsGamma = config.normAffine() ? parameters.add(name + "rmsnorm.gamma", Shape.of(dim), constant(0)) : null;
+        var wz = linear(name + "wz", z, dim);
+        var wv = linear(name + "wv", e, dim);
+        var wr = linear(name + "wr", e, dim);
+        var wh1 = linear(name + "wh1", dim, dim);
         return new Attention(
-                timenorm,
-                cema,
-                rmsGamma,
-                linear(name + "wz", z, dim),
-                linear(name + "wv", e, dim),
-                linear(name + "wr", e, dim),
-                linear(name + "wh1", dim, dim),
-                linear(name + "wh2", dim, e),
-                gamma,
-                beta);
+                timenorm, cema, rmsGamma, new Projections(wh1, wz, wr), wv, linear(name + "wh2", dim, e), gamma, beta);
     }
 
     // logit of a random permutation of exp(−ln(D)/D · (1 … D))
@@ -140,7 +134,8 @@ public final class Megalodon implements LanguageModel {
         var fc1 = linear(name + "fc1", hidden, dim);
         var fc2 = linear(name + "fc2", dim, hidden);
         var fc3 = config.swiglu() ? linear(name + "fc3", hidden, dim) : null;
-        return new FeedForward(norm, fc1, fc2, fc3, config.rescaleNffn() ? (float) (0.1 * Math.pow(0.5, layer)) : 1);
+        var gates = fc3 == null ? new Projections(fc1) : new Projections(fc1, fc3);
+        return new FeedForward(norm, gates, fc2, config.rescaleNffn() ? (float) (0.1 * Math.pow(0.5, layer)) : 1);
     }
 
     private Norm norm(String name, float weight) {
@@ -224,12 +219,12 @@ public final class Megalodon implements LanguageModel {
         var y = Ops.ema(t, mask, coefficients, a.cema.omega(), cache == null ? null : cache.ema(), method);
         var m = dropHidden(Ops.rmsNorm(y, a.rmsGamma, 1, EPS), site); // (B, L, D)
         var dropout = tape.dropout(config.dropout(), site + 3);
-        var fromM = Ops.linear(m, dropout == null ? x : null, a.wh1, a.wz, a.wr);
-        var z = fromM[1]; // (B, L, Z)
+        var ofM = a.ofM.apply(m, dropout == null ? x : null);
+        var z = ofM[1]; // (B, L, Z)
         var angles = rope.rows(position, length);
         var qk = Ops.queryKey(z, a.gamma, a.beta, angles.cos(), angles.sin(), heads, EPS);
         var v = Ops.silu(a.wv.apply(t), null); // (B, L, E)
-        var r = Ops.silu(fromM[2], null);
+        var r = Ops.silu(ofM[2], null);
         if (cache != null) {
             state.append(layer, qk.key().value(), v.value());
         }
@@ -243,7 +238,7 @@ public final class Megalodon implements LanguageModel {
             o = Ops.cachedAttention(qk.query(), kv.keys(), kv.values(), kv.count(), keyMask, heads, 1);
         }
         var gated = dropHidden(Ops.multiply(o, r), site + 2);
-        var sum = a.wh2.apply(gated, fromM[0]);
+        var sum = a.wh2.apply(gated, ofM[0]);
         return dropout == null ? sum : Ops.addScaled(x, 1, Ops.dropout(sum, dropout));
     }
 
@@ -252,8 +247,8 @@ public final class Megalodon implements LanguageModel {
         var f = blocks[layer].feedForward;
         int site = layer * SITES;
         var n = Ops.layerNorm(h, f.norm.weight, f.norm.bias, EPS);
-        var gates = f.fc3 == null ? Ops.linear(n, null, f.fc1) : Ops.linear(n, null, f.fc1, f.fc3);
-        var u = dropHidden(Ops.silu(gates[0], f.fc3 == null ? null : gates[1]), site + 4);
+        var gates = f.gates.apply(n, null);
+        var u = dropHidden(Ops.silu(gates[0], gates.length == 1 ? null : gates[1]), site + 4);
         var dropout = x.tape().dropout(config.dropout(), site + 5);
         return f.scale == 1 && dropout == null
                 ? f.fc2.apply(u, x)

@@ -22,6 +22,7 @@ import java.util.function.Supplier;
  */
 public abstract class Backend implements AutoCloseable {
     private final Pool pool = new Pool(this::newStorage);
+    private boolean[] addW = {}; // which gradients of linearGrad held something
     private final ArrayDeque<Scope> idleScopes = new ArrayDeque<>();
     private int openScopes;
     private long poolGeneration;
@@ -238,8 +239,16 @@ public abstract class Backend implements AutoCloseable {
      * @param y (…, N)
      */
     public final void linear(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {
-        linear(x, new Tensor[] {w}, new Tensor[] {bias}, residual, new Tensor[] {y});
+        checkLinear("linear", x, w, "y", y);
+        Check.vector("linear", "bias", bias, w.rows());
+        if (residual != null) {
+            same("linear", "residual", residual, "y", y);
+        }
+        y.fill();
+        linearK(x, w, bias, residual, y);
     }
+
+    protected abstract void linearK(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y);
 
     /**
      * Several linear layers of the same input, which is read once: y_i = x · w_iᵀ + bias_i; to the first one the residual is added.
@@ -263,10 +272,15 @@ public abstract class Backend implements AutoCloseable {
         for (var filled : y) {
             filled.fill();
         }
-        linearK(x, w, bias, residual, y);
+        linearsK(x, w, bias, residual, y);
     }
 
-    protected abstract void linearK(Tensor x, Tensor[] w, Tensor[] bias, Tensor residual, Tensor[] y);
+    /** One after the other; a backend may know better. */
+    protected void linearsK(Tensor x, Tensor[] w, Tensor[] bias, Tensor residual, Tensor[] y) {
+        for (int i = 0; i < w.length; i++) {
+            linearK(x, w[i], bias[i], i == 0 ? residual : null, y[i]);
+        }
+    }
 
     /**
      * The gradients of {@link #linear(Tensor, Tensor[], Tensor[], Tensor, Tensor[])} but for the biases, whose are {@link #sumRows}, and the
@@ -280,15 +294,23 @@ public abstract class Backend implements AutoCloseable {
             checkLinear("linearGrad", x, w[i], "dy", dy[i]);
             same("linearGrad", "dw", dw[i], "w", w[i]);
         }
-        var addW = new boolean[dw.length];
+        addW = addW.length < dw.length ? new boolean[dw.length] : addW;
         for (int i = 0; i < dw.length; i++) {
             addW[i] = dw[i].fill();
         }
-        linearGradK(dy, x, w, dx, dx.fill(), dw, addW);
+        linearsGradK(dy, x, w, dx, dx.fill(), dw, addW);
     }
 
-    protected abstract void linearGradK(
-            Tensor[] dy, Tensor x, Tensor[] w, Tensor dx, boolean addX, Tensor[] dw, boolean[] addW);
+    /** One after the other; a backend may know better. */
+    protected void linearsGradK(
+            Tensor[] dy, Tensor x, Tensor[] w, Tensor dx, boolean addX, Tensor[] dw, boolean[] addW) {
+        int rows = x.rows(), inputs = x.columns();
+        for (int i = 0; i < w.length; i++) {
+            int outputs = w[i].rows();
+            matmulK(false, false, rows, inputs, outputs, dy[i], w[i], dx, addX || i > 0);
+            matmulK(true, false, outputs, inputs, rows, dy[i], x, dw[i], addW[i]);
+        }
+    }
 
     private static void checkLinear(String operation, Tensor x, Tensor w, String name, Tensor y) {
         if (x.columns() != w.columns()) {

@@ -112,15 +112,20 @@ public final class CpuBackend extends Backend {
     }
 
     @Override
-    protected void linearK(Tensor x, Tensor[] w, Tensor[] bias, Tensor residual, Tensor[] y) {
+    protected void linearK(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {
         matmul.linear(x, w, bias, residual, y);
     }
 
     @Override
-    protected void linearGradK(
+    protected void linearsK(Tensor x, Tensor[] w, Tensor[] bias, Tensor residual, Tensor[] y) {
+        matmul.linears(x, w, bias, residual, y);
+    }
+
+    @Override
+    protected void linearsGradK(
             Tensor[] dy, Tensor x, Tensor[] w, Tensor dx, boolean addX, Tensor[] dw, boolean[] addW) {
-        matmul.linearGradX(dy, w, dx, addX);
-        matmul.linearGradW(dy, x, dw, addW);
+        matmul.linearsGradX(dy, w, dx, addX);
+        matmul.linearsGradW(dy, x, dw, addW);
     }
 
     @Override

@@ -75,31 +75,37 @@ final class Matmul {
 
     void matmul(
             boolean transposeA, boolean transposeB, int m, int n, int k, Tensor a, Tensor b, Tensor c, boolean add) {
-        count = 0;
-        stacked = transposeA;
+        begin(transposeA);
         add(transposeA, transposeB, m, n, k, a, b, c, add, null, null);
         run();
     }
 
+    void linear(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {
+        begin(false);
+        addLinear(x, w, bias, residual, y);
+        run();
+    }
+
     /** y_i = x · w_iᵀ + bias_i, the first one + residual. */
-    void linear(Tensor x, Tensor[] w, Tensor[] bias, Tensor residual, Tensor[] y) {
-        count = 0;
-        stacked = false;
+    void linears(Tensor x, Tensor[] w, Tensor[] bias, Tensor residual, Tensor[] y) {
+        begin(false);
         for (int i = 0; i < w.length; i++) {
-            var added = i == 0 ? residual : null;
-            if (x.rows() <= FewRows.MOST) {
-                fewRows.linear(x, w[i], bias[i], added, y[i]);
-            } else {
-                add(false, true, x.rows(), w[i].rows(), x.columns(), x, w[i], y[i], false, bias[i], added);
-            }
+            addLinear(x, w[i], bias[i], i == 0 ? residual : null, y[i]);
         }
         run();
     }
 
+    private void addLinear(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {
+        if (x.rows() <= FewRows.MOST) {
+            fewRows.linear(x, w, bias, residual, y);
+        } else {
+            add(false, true, x.rows(), w.rows(), x.columns(), x, w, y, false, bias, residual);
+        }
+    }
+
     /** dx (+)= Σ dy_i · w_i. */
-    void linearGradX(Tensor[] dy, Tensor[] w, Tensor dx, boolean addX) {
-        count = 0;
-        stacked = false;
+    void linearsGradX(Tensor[] dy, Tensor[] w, Tensor dx, boolean addX) {
+        begin(false);
         for (int i = 0; i < dy.length; i++) {
             add(false, false, dx.rows(), dx.columns(), dy[i].columns(), dy[i], w[i], dx, addX || i > 0, null, null);
         }
@@ -107,13 +113,17 @@ final class Matmul {
     }
 
     /** dw_i (+)= dy_iᵀ · x. */
-    void linearGradW(Tensor[] dy, Tensor x, Tensor[] dw, boolean[] addW) {
-        count = 0;
-        stacked = true;
+    void linearsGradW(Tensor[] dy, Tensor x, Tensor[] dw, boolean[] addW) {
+        begin(true);
         for (int i = 0; i < dy.length; i++) {
             add(true, false, dy[i].columns(), x.columns(), x.rows(), dy[i], x, dw[i], addW[i], null, null);
         }
         run();
+    }
+
+    private void begin(boolean stacked) {
+        count = 0;
+        this.stacked = stacked;
     }
 
     private void add(

@@ -137,21 +137,8 @@ public final class CudaBackend extends Backend {
     }
 
     @Override
-    protected void linearK(Tensor x, Tensor[] w, Tensor[] bias, Tensor residual, Tensor[] y) {
-        for (int i = 0; i < w.length; i++) {
-            matmul.linear(x, w[i], bias[i], i == 0 ? residual : null, y[i]);
-        }
-    }
-
-    @Override
-    protected void linearGradK(
-            Tensor[] dy, Tensor x, Tensor[] w, Tensor dx, boolean addX, Tensor[] dw, boolean[] addW) {
-        int rows = x.rows(), inputs = x.columns();
-        for (int i = 0; i < w.length; i++) {
-            int outputs = w[i].rows();
-            matmul.matmul(false, false, rows, inputs, outputs, dy[i], w[i], dx, addX || i > 0);
-            matmul.matmul(true, false, outputs, inputs, rows, dy[i], x, dw[i], addW[i]);
-        }
+    protected void linearK(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {
+        matmul.linear(x, w, bias, residual, y);
     }
 
     @Override
