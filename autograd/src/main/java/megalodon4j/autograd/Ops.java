@@ -28,8 +28,7 @@ public final class Ops {
         var y = tape.tensor(x.shape(), w.shape().size(0));
         backend.linear(x.value(), w.value(), value(bias), value(residual), y);
         return tape.record(y, dy -> {
-            backend.matmul(false, false, dy, w.value(), x.grad());
-            backend.matmul(true, false, dy, x.value(), w.grad());
+            linearGrad(dy, x, w);
             if (bias != null) {
                 backend.sumRows(dy, bias.grad());
             }
@@ -37,6 +36,12 @@ public final class Ops {
                 residual.receive(dy);
             }
         });
+    }
+
+    static void linearGrad(Tensor dy, Variable x, Parameter w) {
+        var backend = x.tape().backend();
+        backend.matmul(false, false, dy, w.value(), x.grad());
+        backend.matmul(true, false, dy, x.value(), w.grad());
     }
 
     /** z = x + scale · y. */

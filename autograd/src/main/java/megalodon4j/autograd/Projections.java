@@ -8,8 +8,18 @@ public final class Projections {
     private final Linear[] layers;
     private final Tensor[] w, bias, dw;
 
-    /** At least one layer; the inner sizes of all agree. */
+    /** @throws IllegalArgumentException if there is no layer, or the inner sizes of their weights differ */
     public Projections(Linear... layers) {
+        if (layers.length == 0) {
+            throw new IllegalArgumentException("projections: at least one layer is needed");
+        }
+        for (var layer : layers) {
+            var shape = layer.weight().shape();
+            if (shape.size(1) != layers[0].weight().shape().size(1)) {
+                throw new IllegalArgumentException(
+                        "projections: %s does not read what %s reads".formatted(layer.weight(), layers[0].weight()));
+            }
+        }
         this.layers = layers.clone();
         w = Arrays.stream(layers).map(layer -> layer.weight().value()).toArray(Tensor[]::new);
         bias = Arrays.stream(layers).map(layer -> Ops.value(layer.bias())).toArray(Tensor[]::new);
@@ -42,8 +52,7 @@ public final class Projections {
         } else {
             for (int i = 0; i < dy.length; i++) {
                 if (!dy[i].isBlank()) {
-                    backend.matmul(false, false, dy[i], w[i], x.grad());
-                    backend.matmul(true, false, dy[i], x.value(), dw[i]);
+                    Ops.linearGrad(dy[i], x, layers[i].weight());
                 }
             }
         }

@@ -91,4 +91,16 @@ class TapeTest {
         tape.backward(Ops.crossEntropy(Ops.linear(x, w, null, null), LABELS, 1));
         return table.grad().toArray();
     }
+
+    @Test
+    void projectionsReadOneInput() {
+        try (var backend = Backend.cpu(1)) {
+            var p = new Parameters(backend);
+            var narrow = new Linear(p.add("narrow", Shape.of(2, 3), Initial.constant(1)), null);
+            var wide = new Linear(p.add("wide", Shape.of(2, 4), Initial.constant(1)), null);
+            assertThrows(IllegalArgumentException.class, Projections::new);
+            var e = assertThrows(IllegalArgumentException.class, () -> new Projections(narrow, wide));
+            assertEquals("projections: wide (2, 4) does not read what narrow (2, 3) reads", e.getMessage());
+        }
+    }
 }

@@ -81,14 +81,7 @@ interface ProductsContract extends Contract {
                 ReferenceProducts.linear(rows, inputs, outputs, x, w, bias, residual),
                 y,
                 PRODUCT_TOLERANCE,
-                ReferenceProducts.linear(
-                        rows,
-                        inputs,
-                        outputs,
-                        abs(x),
-                        abs(w),
-                        bias == null ? null : abs(bias),
-                        residual == null ? null : abs(residual)));
+                ReferenceProducts.linear(rows, inputs, outputs, abs(x), abs(w), absOrNull(bias), absOrNull(residual)));
     }
 
     @Seeds(64)
@@ -108,12 +101,7 @@ interface ProductsContract extends Contract {
                 biases[i] = t.input(bias[i], outputs[i]);
                 ys[i] = t.result(rows, outputs[i]);
             }
-            t.backend.linear(
-                    t.input(x, rows, inputs),
-                    ws,
-                    biases,
-                    residual == null ? null : t.input(residual, rows, outputs[0]),
-                    ys);
+            t.backend.linear(t.input(x, rows, inputs), ws, biases, t.input(residual, rows, outputs[0]), ys);
             for (int i = 0; i < layers; i++) {
                 var added = i == 0 ? residual : null;
                 t.expect(
@@ -122,13 +110,7 @@ interface ProductsContract extends Contract {
                         ys[i],
                         PRODUCT_TOLERANCE,
                         ReferenceProducts.linear(
-                                rows,
-                                inputs,
-                                outputs[i],
-                                abs(x),
-                                abs(w[i]),
-                                bias[i] == null ? null : abs(bias[i]),
-                                added == null ? null : abs(added)));
+                                rows, inputs, outputs[i], abs(x), abs(w[i]), absOrNull(bias[i]), absOrNull(added)));
             }
         }
     }
@@ -168,6 +150,10 @@ interface ProductsContract extends Contract {
                                 ReferenceProducts.matmul(true, false, outputs[i], inputs, rows, abs(dy[i]), abs(x)));
             }
         }
+    }
+
+    private static double[] absOrNull(double[] x) {
+        return x == null ? null : abs(x);
     }
 
     private static int[] outputs(Trial t) {
