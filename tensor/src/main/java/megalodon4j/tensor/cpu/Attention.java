@@ -93,9 +93,9 @@ final class Attention {
             int worker) {
         int d = s.d, e = s.e, qWidth = s.heads * d, vWidth = s.heads * e;
         int kPanels = Math.ceilDiv(count, Gemm.MR) * Gemm.MR * d, vPanels = Math.ceilDiv(e, Gemm.MR) * Gemm.MR * count;
-        int factors = Gemm.EDGE + kPanels + vPanels + (d + count + e + 3) * NR + NR * e + 6 * Pack.SLACK;
+        int factors = Gemm.PANELS + kPanels + vPanels + (d + count + e + 3) * NR + NR * e + 6 * Pack.SLACK;
         var w = scratch.of(worker, factors + (dropout == null ? 0 : count));
-        int kAt = Gemm.EDGE, vAt = kAt + kPanels + Pack.SLACK, qAt = vAt + vPanels + Pack.SLACK;
+        int kAt = Gemm.PANELS, vAt = kAt + kPanels + Pack.SLACK, qAt = vAt + vPanels + Pack.SLACK;
         int scores = qAt + d * NR + Pack.SLACK, out = scores + count * NR + Pack.SLACK, sums = out + e * NR;
         int rows = sums + 3 * NR;
         int kFrom = k.offset() + (b * s.capacity + first) * qWidth + h * d;
@@ -218,7 +218,7 @@ final class Attention {
         int dPanels = Math.ceilDiv(d, Gemm.MR) * Gemm.MR, ePanels = Math.ceilDiv(e, Gemm.MR) * Gemm.MR;
         int dColumns = Math.ceilDiv(d, NR) * NR;
         int slack = Pack.SLACK;
-        int floats = Gemm.EDGE
+        int floats = Gemm.PANELS
                 + rowPanels * (d + e)
                 + (dPanels + ePanels) * count
                 + 2 * count * NR
@@ -229,7 +229,7 @@ final class Attention {
                 + 12 * slack;
         int factors = floats; // [queries][keys], like scores
         var w = scratch.of(worker, floats + (dropout == null ? 0 : count * NR));
-        int qAt = Gemm.EDGE, oAt = qAt + rowPanels * d + slack; // Q and dO, rows in panels
+        int qAt = Gemm.PANELS, oAt = qAt + rowPanels * d + slack; // Q and dO, rows in panels
         int qtAt = oAt + rowPanels * e + slack, otAt = qtAt + dPanels * count + slack; // Qᵀ and dOᵀ
         int scores = otAt + ePanels * count + slack, dScores = scores + count * NR + slack; // P and dS
         int dsAt = dScores + count * NR + slack; // dS, rows in panels

@@ -1,5 +1,6 @@
 package megalodon4j.tensor.cpu;
 
+import static megalodon4j.tensor.cpu.Lanes.FMA;
 import static megalodon4j.tensor.cpu.Lanes.SPECIES;
 import static megalodon4j.tensor.cpu.Lanes.W;
 
@@ -17,7 +18,7 @@ final class EmaScan {
     /** Tokens of a segment: x, y and the states of one n fit the first-level cache together. */
     static final int SEGMENT = 64;
 
-    private final float[] w;
+    private final float[] w; // from Scratch.ALIGNED on
     private final int states;
     private final int coefficients; // [n][5]: p, Re q, Im q, Re γ, Im γ
     private final int gradients; // likewise
@@ -35,7 +36,7 @@ final class EmaScan {
     EmaScan(int states, float[] memory) {
         this.states = states;
         w = memory;
-        coefficients = 0;
+        coefficients = Scratch.ALIGNED;
         gradients = coefficients + 5 * states * W;
         state = gradients + 5 * states * W;
         adjoint = state + 2 * states * W;
@@ -55,7 +56,7 @@ final class EmaScan {
     }
 
     static int floats(int states, int segments) {
-        return W * (14 * states + 2 * (SEGMENT + 1) + 4 * SEGMENT + 2 + 2 * states * segments);
+        return Scratch.ALIGNED + W * (14 * states + 2 * (SEGMENT + 1) + 4 * SEGMENT + 2 + 2 * states * segments);
     }
 
     // --- the recurrences --------------------------------------------------------------------------------------------
@@ -92,17 +93,21 @@ final class EmaScan {
         var qr = FloatVector.fromArray(SPECIES, w, coefficient + W);
         var qi = FloatVector.fromArray(SPECIES, w, coefficient + 2 * W);
         var gr = FloatVector.fromArray(SPECIES, w, coefficient + 3 * W);
-        var gi = FloatVector.fromArray(SPECIES, w, coefficient + 4 * W).neg();
+        var minusGi = FloatVector.fromArray(SPECIES, w, coefficient + 4 * W).neg();
+        var minusQi = qi.neg();
         var hr = FloatVector.fromArray(SPECIES, w, state);
         var hi = FloatVector.fromArray(SPECIES, w, state + W);
         for (int t = 0; t < count; t++) {
             var px = FloatVector.fromArray(SPECIES, w, x + t * W).mul(p);
-            var next = qr.mul(hr).add(px).sub(qi.mul(hi));
-            hi = qr.mul(hi).add(qi.mul(hr));
+            var next =
+                    FMA ? minusQi.fma(hi, qr.fma(hr, px)) : qr.mul(hr).add(px).sub(qi.mul(hi));
+            hi = FMA ? qr.fma(hi, qi.mul(hr)) : qr.mul(hi).add(qi.mul(hr));
             hr = next;
-            gr.mul(hr)
-                    .add(gi.mul(hi).add(FloatVector.fromArray(SPECIES, w, y + t * W)))
-                    .intoArray(w, y + t * W);
+            var sum = FloatVector.fromArray(SPECIES, w, y + t * W);
+            sum = FMA
+                    ? gr.fma(hr, minusGi.fma(hi, sum))
+                    : gr.mul(hr).add(minusGi.mul(hi).add(sum));
+            sum.intoArray(w, y + t * W);
         }
         hr.intoArray(w, state);
         hi.intoArray(w, state + W);
@@ -113,14 +118,16 @@ final class EmaScan {
         var p = FloatVector.fromArray(SPECIES, w, coefficient);
         var qr = FloatVector.fromArray(SPECIES, w, coefficient + W);
         var qi = FloatVector.fromArray(SPECIES, w, coefficient + 2 * W);
+        var minusQi = qi.neg();
         var hr = FloatVector.fromArray(SPECIES, w, state);
         var hi = FloatVector.fromArray(SPECIES, w, state + W);
         hr.intoArray(w, history);
         hi.intoArray(w, history + W);
         for (int t = 0; t < count; t++) {
             var px = FloatVector.fromArray(SPECIES, w, x + t * W).mul(p);
-            var next = qr.mul(hr).add(px).sub(qi.mul(hi));
-            hi = qr.mul(hi).add(qi.mul(hr));
+            var next =
+                    FMA ? minusQi.fma(hi, qr.fma(hr, px)) : qr.mul(hr).add(px).sub(qi.mul(hi));
+            hi = FMA ? qr.fma(hi, qi.mul(hr)) : qr.mul(hi).add(qi.mul(hr));
             hr = next;
             hr.intoArray(w, history + 2 * (t + 1) * W);
             hi.intoArray(w, history + (2 * t + 3) * W);
@@ -137,30 +144,37 @@ final class EmaScan {
         var qr = FloatVector.fromArray(SPECIES, w, coefficient + W);
         var qi = FloatVector.fromArray(SPECIES, w, coefficient + 2 * W);
         var gr = FloatVector.fromArray(SPECIES, w, coefficient + 3 * W);
-        var gi = FloatVector.fromArray(SPECIES, w, coefficient + 4 * W);
+        var minusGi = FloatVector.fromArray(SPECIES, w, coefficient + 4 * W).neg();
+        var minusQi = qi.neg();
         var a = FloatVector.fromArray(SPECIES, w, adjoint);
         var b = FloatVector.fromArray(SPECIES, w, adjoint + W);
         var dp = FloatVector.fromArray(SPECIES, w, gradient);
         var dqr = FloatVector.fromArray(SPECIES, w, gradient + W);
         var dqi = FloatVector.fromArray(SPECIES, w, gradient + 2 * W);
         var dgr = FloatVector.fromArray(SPECIES, w, gradient + 3 * W);
-        var dgi = FloatVector.fromArray(SPECIES, w, gradient + 4 * W);
+        var minusDgi = FloatVector.fromArray(SPECIES, w, gradient + 4 * W).neg();
         for (int t = count - 1; t >= 0; t--) {
             var d = FloatVector.fromArray(SPECIES, w, dy + t * W);
-            var before = qi.mul(b).add(qr.mul(a).add(gr.mul(d)));
-            b = qr.mul(b).add(gi.mul(d).neg()).sub(qi.mul(a));
+            var before = FMA
+                    ? qi.fma(b, qr.fma(a, gr.mul(d)))
+                    : qi.mul(b).add(qr.mul(a).add(gr.mul(d)));
+            b = FMA
+                    ? qr.fma(b, minusQi.fma(a, minusGi.mul(d)))
+                    : qr.mul(b).add(minusGi.mul(d)).sub(qi.mul(a));
             a = before;
-            dgr = d.mul(FloatVector.fromArray(SPECIES, w, history + (2 * t + 2) * W))
-                    .add(dgr);
-            dgi = d.mul(FloatVector.fromArray(SPECIES, w, history + (2 * t + 3) * W))
-                    .neg()
-                    .add(dgi);
+            var after = FloatVector.fromArray(SPECIES, w, history + (2 * t + 2) * W);
+            dgr = FMA ? d.fma(after, dgr) : d.mul(after).add(dgr);
+            after = FloatVector.fromArray(SPECIES, w, history + (2 * t + 3) * W);
+            minusDgi = FMA ? d.fma(after, minusDgi) : d.mul(after).add(minusDgi);
             var hr = FloatVector.fromArray(SPECIES, w, history + (2 * t) * W);
             var hi = FloatVector.fromArray(SPECIES, w, history + (2 * t + 1) * W);
-            dqr = a.mul(hr).add(b.mul(hi).add(dqr));
-            dqi = b.mul(hr).add(dqi).sub(a.mul(hi));
-            dp = a.mul(FloatVector.fromArray(SPECIES, w, x + t * W)).add(dp);
-            p.mul(a).add(FloatVector.fromArray(SPECIES, w, dx + t * W)).intoArray(w, dx + t * W);
+            dqr = FMA ? a.fma(hr, b.fma(hi, dqr)) : a.mul(hr).add(b.mul(hi).add(dqr));
+            dqi = FMA ? b.fma(hr, a.neg().fma(hi, dqi)) : b.mul(hr).add(dqi).sub(a.mul(hi));
+            var xt = FloatVector.fromArray(SPECIES, w, x + t * W);
+            dp = FMA ? a.fma(xt, dp) : a.mul(xt).add(dp);
+            var dxt = FloatVector.fromArray(SPECIES, w, dx + t * W);
+            dxt = FMA ? p.fma(a, dxt) : p.mul(a).add(dxt);
+            dxt.intoArray(w, dx + t * W);
         }
         a.intoArray(w, adjoint);
         b.intoArray(w, adjoint + W);
@@ -168,7 +182,7 @@ final class EmaScan {
         dqr.intoArray(w, gradient + W);
         dqi.intoArray(w, gradient + 2 * W);
         dgr.intoArray(w, gradient + 3 * W);
-        dgi.intoArray(w, gradient + 4 * W);
+        minusDgi.neg().intoArray(w, gradient + 4 * W);
     }
 
     // to[t] = x[t] · factor

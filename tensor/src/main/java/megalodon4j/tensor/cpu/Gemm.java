@@ -38,6 +38,9 @@ final class Gemm {
     /** Floats that {@link #multiply} needs for tiles at the edge. */
     static final int EDGE = MR * NR;
 
+    /** Where panels begin in a worker's memory: at a cache line, behind those floats. */
+    static final int PANELS = Scratch.ALIGNED + EDGE;
+
     private Gemm() {}
 
     /** The rows of a panel of A that begins where so many are left. */

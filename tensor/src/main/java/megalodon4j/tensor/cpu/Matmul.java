@@ -25,9 +25,6 @@ final class Matmul {
     /** The same where all products share B: few enough that its panels stay in the second-level cache from one block of rows to the next. */
     private static final int PACKED_SHARED = 1 << 18;
 
-    /** Where a worker's packed panels of A begin, behind its working memory for the edge. */
-    private static final int PANELS = Gemm.EDGE + Scratch.ALIGNED;
-
     private final Workers workers;
     private final WorkerScratch scratch;
     private final FewRows fewRows;
@@ -267,7 +264,7 @@ final class Matmul {
         int end = block + 1 < rowBlocks && blockProduct[block + 1] == blockProduct[block]
                 ? blockTile[block + 1] * Gemm.MR
                 : owner.m;
-        var pa = scratch.of(worker, PANELS + Gemm.MC * Gemm.KC + Pack.SLACK);
+        var pa = scratch.of(worker, Gemm.PANELS + Gemm.MC * Gemm.KC + Pack.SLACK);
         Product inPanels = null; // whose A is packed, from the depth packedFrom on
         int packedFrom = -1;
         for (int s = 0; s < slabCount; s++) {
@@ -279,7 +276,7 @@ final class Matmul {
             }
             if (inPanels == null || !p.hasA(inPanels) || slab.from != packedFrom) {
                 int at = p.transposeA ? p.ao + slab.from * p.lda + i : p.ao + i * p.lda + slab.from;
-                Gemm.packA(p.transposeA, p.a, at, p.lda, end - i, slab.depth, pa, PANELS);
+                Gemm.packA(p.transposeA, p.a, at, p.lda, end - i, slab.depth, pa, Gemm.PANELS);
                 inPanels = p;
                 packedFrom = slab.from;
             }
@@ -305,7 +302,7 @@ final class Matmul {
                 }
             }
         }
-        Gemm.multiply(height, width, slab.depth, pa, PANELS, packed, b, stride, p.c, c, p.n, s, so, lds, pa, 0);
+        Gemm.multiply(height, width, slab.depth, pa, Gemm.PANELS, packed, b, stride, p.c, c, p.n, s, so, lds, pa, 0);
     }
 
     private static void addRows(int n, float[] x, int xo, float[] y, int yo, float[] z, int zo) {

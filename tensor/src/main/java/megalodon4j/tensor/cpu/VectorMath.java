@@ -19,8 +19,8 @@ import jdk.incubator.vector.VectorShuffle;
  * methods are inlined. Therefore
  *
  * <ul>
- *   <li>kernels write out multiplication and addition rather than call {@link Lanes#fma}, write out the sum across lanes, and take their
- *       exponentials from arrays or write them out too;
+ *   <li>kernels write out multiplication and addition rather than call {@link Lanes#fma}, or both forms where the one instruction pays
+ *       ({@link EmaScan}), write out the sum across lanes, and take their exponentials from arrays or write them out too;
  *   <li>what a loop adds up is an argument of its operation: {@code sum = product.add(sum)}, not {@code sum.add(product)};
  *   <li>all vectors of floats have the length of {@link Lanes#SPECIES}: with two classes about, C2 would compile both into every kernel.
  * </ul>
