@@ -204,7 +204,7 @@ public final class Megalodon implements LanguageModel {
         return Ops.linear(hidden, lmHead, null, null);
     }
 
-    // x (B, L, D) → x + wh1(m) + wh2(o · r)
+    // x (B, L, D) → x + wh1(m) + wh2(o · silu(wr m))
     private Variable attend(Variable x, int layer, Tensor mask, Tensor keyMask, MegalodonCache state) {
         var tape = x.tape();
         var a = blocks[layer].attention;
@@ -224,7 +224,6 @@ public final class Megalodon implements LanguageModel {
         var angles = rope.rows(position, length);
         var qk = Ops.queryKey(z, a.gamma, a.beta, angles.cos(), angles.sin(), heads, EPS);
         var v = Ops.silu(a.wv.apply(t), null); // (B, L, E)
-        var r = Ops.silu(ofM[2], null);
         if (cache != null) {
             state.append(layer, qk.key().value(), v.value());
         }
@@ -237,7 +236,7 @@ public final class Megalodon implements LanguageModel {
             var kv = cache.kv();
             o = Ops.cachedAttention(qk.query(), kv.keys(), kv.values(), kv.count(), keyMask, heads, 1);
         }
-        var gated = dropHidden(Ops.multiply(o, r), site + 2);
+        var gated = dropHidden(Ops.silu(ofM[2], o), site + 2);
         var sum = a.wh2.apply(gated, ofM[0]);
         return dropout == null ? sum : Ops.addScaled(x, 1, Ops.dropout(sum, dropout));
     }

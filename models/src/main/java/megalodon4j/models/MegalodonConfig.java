@@ -22,7 +22,7 @@ import megalodon4j.tensor.Backend;
  * @param normNumGroups groups of the timestep norms, divides D
  * @param dropout the probability with which training drops an element of the results of attention and FFN, less than 1
  * @param attentionDropout the same for the attention weights
- * @param hiddenDropout the same for inner activations: the attention block's m and o · r, and the FFN's hidden layer
+ * @param hiddenDropout the same for inner activations: the attention block's m and its gated output, and the FFN's hidden layer
  * @param swiglu whether the FFN is gated
  * @param rescaleNffn whether the FFN of layer i is scaled by 0.1 · 0.5ⁱ
  * @param scaleEmb whether embeddings are multiplied by √D
