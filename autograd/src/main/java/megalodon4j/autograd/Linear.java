@@ -1,5 +1,7 @@
 package megalodon4j.autograd;
 
+import megalodon4j.tensor.Dropout;
+
 /**
  * y = x · wᵀ + b.
  *
@@ -15,5 +17,10 @@ public record Linear(Parameter weight, Parameter bias) {
     /** The result added to {@code residual}, (…, N). */
     public Variable apply(Variable x, Variable residual) {
         return Ops.linear(x, weight, bias, residual);
+    }
+
+    /** {@link #apply(Variable, Variable)} of drop(silu(a) · b), see {@link Ops#gatedLinear}. */
+    public Variable applyGated(Variable a, Variable b, Dropout dropout, Variable residual) {
+        return Ops.gatedLinear(a, b, dropout, weight, bias, residual);
     }
 }

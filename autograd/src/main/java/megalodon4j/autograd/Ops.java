@@ -29,13 +29,51 @@ public final class Ops {
         backend.linear(x.value(), w.value(), value(bias), value(residual), y);
         return tape.record(y, dy -> {
             linearGrad(dy, x, w);
-            if (bias != null) {
-                backend.sumRows(dy, bias.grad());
-            }
-            if (residual != null) {
-                residual.receive(dy);
-            }
+            addedGrad(dy, bias, residual);
         });
+    }
+
+    /**
+     * y = drop(silu(a) · b) · wᵀ + bias + residual, of which a and b are kept: {@link Tape#backward} computes the gate again while it goes back
+     * through it. a, b: (…, K), b nullable as in {@link #silu}; w: (N, K); bias: (N); residual: (…, N); a null {@code dropout} drops nothing.
+     */
+    public static Variable gatedLinear(
+            Variable a, Variable b, Dropout dropout, Parameter w, Parameter bias, Variable residual) {
+        var tape = a.tape();
+        var backend = tape.backend();
+        var factor = b == a ? tape.alias(a) : b;
+        var y = tape.tensor(a.shape(), w.shape().size(0));
+        var gate = tape.tensor(a.shape());
+        backend.silu(a.value(), value(factor), gate);
+        drop(dropout, gate);
+        backend.linear(gate, w.value(), value(bias), value(residual), y);
+        tape.release(gate);
+        return tape.record(y, dy -> {
+            var dgate = tape.tensor(a.shape());
+            backend.matmul(false, false, dy, w.value(), dgate);
+            drop(dropout, dgate);
+            var again = dgate;
+            backend.siluGrad(dgate, a.value(), value(factor), a.grad(), grad(factor), again);
+            drop(dropout, again);
+            backend.matmul(true, false, dy, again, w.grad());
+            tape.release(again);
+            addedGrad(dy, bias, residual);
+        });
+    }
+
+    private static void drop(Dropout dropout, Tensor x) {
+        if (dropout != null) {
+            x.backend().dropout(dropout, x, x);
+        }
+    }
+
+    private static void addedGrad(Tensor dy, Parameter bias, Variable residual) {
+        if (bias != null) {
+            dy.backend().sumRows(dy, bias.grad());
+        }
+        if (residual != null) {
+            residual.receive(dy);
+        }
     }
 
     static void linearGrad(Tensor dy, Variable x, Parameter w) {
@@ -73,7 +111,7 @@ public final class Ops {
         var gate = b == a ? tape.alias(a) : b;
         var y = tape.tensor(a.shape());
         backend.silu(a.value(), value(gate), y);
-        return tape.record(y, dy -> backend.siluGrad(dy, a.value(), value(gate), a.grad(), grad(gate)));
+        return tape.record(y, dy -> backend.siluGrad(dy, a.value(), value(gate), a.grad(), grad(gate), null));
     }
 
     /**

@@ -90,6 +90,11 @@ public final class Tape implements AutoCloseable {
         return scope().tensor(sizes);
     }
 
+    /** Gives the memory of a tensor of this tape back, before the others. */
+    void release(Tensor tensor) {
+        scope.release(tensor);
+    }
+
     /** A value that has no gradient. It must live as long as this tape. */
     public Variable constant(Tensor value) {
         var constant = new Variable(this, value, null);

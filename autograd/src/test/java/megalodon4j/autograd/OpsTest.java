@@ -83,6 +83,27 @@ class OpsTest {
         cases.add(onX("multiply by itself", (x, p) -> Ops.multiply(x, x)));
         cases.add(onX("silu", (x, p) -> Ops.silu(x, null)));
         cases.add(onX("gated silu", (x, p) -> Ops.silu(x, Ops.linear(x, p.get("w"), null, null)), "w", D, D));
+        for (var dropped : new Dropout[] {null, new Dropout(0.4, 3, 11, 6)}) {
+            cases.add(onX(
+                    "gated linear, dropped: " + dropped,
+                    (x, p) -> Ops.gatedLinear(
+                            x, Ops.linear(x, p.get("w"), null, null), dropped, p.get("v"), p.get("b"), x),
+                    "w",
+                    D,
+                    D,
+                    "v",
+                    D,
+                    D,
+                    "b",
+                    D));
+        }
+        cases.add(onX(
+                "gated linear without factor",
+                (x, p) -> Ops.gatedLinear(x, null, null, p.get("w"), null, null),
+                "w",
+                D,
+                D));
+        cases.add(onX("gated linear of itself", (x, p) -> Ops.gatedLinear(x, x, null, p.get("w"), null, x), "w", D, D));
         cases.add(onX("silu gated by itself", (x, p) -> Ops.silu(x, x)));
         cases.add(onX("rmsNorm", (x, p) -> Ops.rmsNorm(x, p.get("g"), 1, 1e-5f), "g", D));
         cases.add(onX("rmsNorm without weight", (x, p) -> Ops.rmsNorm(x, null, 0, 1e-5f)));

@@ -142,7 +142,7 @@ public final class Llama implements LanguageModel {
     private static Variable feedForward(Variable x, Layer layer) {
         var n = Ops.rmsNorm(x, layer.ffNorm, 0, EPS);
         var gates = layer.gates.apply(n, null);
-        return layer.w2.apply(Ops.silu(gates[0], gates[1]), x);
+        return layer.w2.applyGated(gates[0], gates[1], null, x);
     }
 
     @Override

@@ -16,6 +16,7 @@ import megalodon4j.autograd.Projections;
 import megalodon4j.autograd.Tape;
 import megalodon4j.autograd.Variable;
 import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.Dropout;
 import megalodon4j.tensor.Philox;
 import megalodon4j.tensor.Shape;
 import megalodon4j.tensor.Tensor;
@@ -217,7 +218,7 @@ public final class Megalodon implements LanguageModel {
                 cache == null ? Ops.emaCoefficients(tape, a.cema) : cache.coefficients(tape, a.cema); // (5, N, D)
         var method = cache == null ? config.cema().method() : Backend.EmaMethod.SCAN;
         var y = Ops.ema(t, mask, coefficients, a.cema.omega(), cache == null ? null : cache.ema(), method);
-        var m = dropHidden(Ops.rmsNorm(y, a.rmsGamma, 1, EPS), site); // (B, L, D)
+        var m = Ops.dropout(Ops.rmsNorm(y, a.rmsGamma, 1, EPS), hiddenDropout(tape, site)); // (B, L, D)
         var dropout = tape.dropout(config.dropout(), site + 3);
         var ofM = a.ofM.apply(m, dropout == null ? x : null);
         var z = ofM[1]; // (B, L, Z)
@@ -236,8 +237,7 @@ public final class Megalodon implements LanguageModel {
             var kv = cache.kv();
             o = Ops.cachedAttention(qk.query(), kv.keys(), kv.values(), kv.count(), keyMask, heads, 1);
         }
-        var gated = dropHidden(Ops.silu(ofM[2], o), site + 2);
-        var sum = a.wh2.apply(gated, ofM[0]);
+        var sum = a.wh2.applyGated(ofM[2], o, hiddenDropout(tape, site + 2), ofM[0]);
         return dropout == null ? sum : Ops.addScaled(x, 1, Ops.dropout(sum, dropout));
     }
 
@@ -247,15 +247,17 @@ public final class Megalodon implements LanguageModel {
         int site = layer * SITES;
         var n = Ops.layerNorm(h, f.norm.weight, f.norm.bias, EPS);
         var gates = f.gates.apply(n, null);
-        var u = dropHidden(Ops.silu(gates[0], gates.length == 1 ? null : gates[1]), site + 4);
+        var factor = gates.length == 1 ? null : gates[1];
+        var hiddenDropout = hiddenDropout(x.tape(), site + 4);
         var dropout = x.tape().dropout(config.dropout(), site + 5);
         return f.scale == 1 && dropout == null
-                ? f.fc2.apply(u, x)
-                : Ops.addScaled(x, f.scale, Ops.dropout(f.fc2.apply(u), dropout));
+                ? f.fc2.applyGated(gates[0], factor, hiddenDropout, x)
+                : Ops.addScaled(
+                        x, f.scale, Ops.dropout(f.fc2.applyGated(gates[0], factor, hiddenDropout, null), dropout));
     }
 
-    private Variable dropHidden(Variable x, int site) {
-        return Ops.dropout(x, x.tape().dropout(config.hiddenDropout(), site));
+    private Dropout hiddenDropout(Tape tape, int site) {
+        return tape.dropout(config.hiddenDropout(), site);
     }
 
     private Variable timestepNorm(Variable x, Norm norm, Tensor mask, Tensor state) {

@@ -350,16 +350,26 @@ public abstract class Backend implements AutoCloseable {
 
     protected abstract void siluK(Tensor a, Tensor b, Tensor y);
 
-    /** The gradients of {@link #silu}: da += dy · b · silu'(a), db += dy · silu(a). b and db are both null or both given. */
-    public final void siluGrad(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db) {
+    /**
+     * The gradients of {@link #silu}: da += dy · b · silu'(a), db += dy · silu(a); and y = silu(a) · b once more, to the bit what silu computed.
+     *
+     * @param b null together with db
+     * @param y null if not wanted; may be dy itself
+     */
+    public final void siluGrad(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, Tensor y) {
         same("siluGrad", "dy", dy, "a", a);
         if ((b == null) != (db == null)) {
             throw Check.error("siluGrad", "b and db go together");
         }
-        siluGradK(dy, a, b, da, db, da.fill(), db != null && db.fill());
+        if (y != null) {
+            same("siluGrad", "y", y, "a", a);
+            y.fill();
+        }
+        siluGradK(dy, a, b, da, db, da.fill(), db != null && db.fill(), y);
     }
 
-    protected abstract void siluGradK(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB);
+    protected abstract void siluGradK(
+            Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB, Tensor y);
 
     /**
      * y = x with some elements dropped, the others divided by 1 − p; also the gradient of itself. Row t, column j of sequence b is element

@@ -2,6 +2,7 @@ package megalodon4j.tensor;
 
 import static megalodon4j.tensor.TestTensors.abs;
 import static megalodon4j.tensor.Trial.TOLERANCE;
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.util.ArrayList;
@@ -156,7 +157,15 @@ interface ElementwiseContract extends Contract {
             int n = t.size("n", COUNTS);
             double[] dy = t.normal(n), a = t.normal(n, 0, t.size("deviation", 1, 5, 80)), b = t.nullable("b", n);
             Trial.Gradient da = t.gradient(n), db = t.gradient(b != null, n);
-            t.backend.siluGrad(t.input(dy, n), t.input(a, n), t.input(b, n), da.tensor, db.tensor);
+            Tensor as = t.input(a, n), bs = t.input(b, n), y = t.result(n);
+            t.backend.silu(as, bs, y);
+            boolean inPlace = t.flag("y is dy");
+            var dys = inPlace ? t.working(dy, n) : t.input(dy, n);
+            var again = inPlace ? dys : t.flag("wants y") ? t.result(n) : null;
+            t.backend.siluGrad(dys, as, bs, da.tensor, db.tensor, again);
+            if (again != null) {
+                assertArrayEquals(y.toArray(), again.toArray());
+            }
             var want = ReferenceElementwise.siluGrad(dy, a, b);
             // silu' = σ + aσ(1 − σ) crosses zero: what counts is the size of its terms.
             var terms = new double[n];

@@ -45,7 +45,7 @@ final class Activations {
         forward.elements(y.elements());
     }
 
-    void siluGrad(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB) {
+    void siluGrad(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB, Tensor y) {
         this.dy = dy;
         this.a = a;
         this.b = b;
@@ -53,6 +53,7 @@ final class Activations {
         this.db = db;
         this.addA = addA;
         this.addB = addB;
+        this.y = y;
         backward.elements(dy.elements());
     }
 
@@ -63,10 +64,14 @@ final class Activations {
     private void backward(int from, int to, int worker) {
         int dyo = offset(dy) + from, ao = offset(a) + from, bo = offset(b) + from;
         int dao = offset(da) + from, dbo = offset(db) + from;
-        siluGrad(data(dy), dyo, data(a), ao, data(b), bo, data(da), dao, data(db), dbo, to - from, addA, addB);
+        int yo = offset(y) + from;
+        siluGrad(
+                data(dy), dyo, data(a), ao, data(b), bo, data(da), dao, data(db), dbo, data(y), yo, to - from, addA,
+                addB);
     }
 
     private static void silu(float[] a, int ao, float[] b, int bo, float[] y, int yo, int n) {
+        var one = FloatVector.broadcast(SPECIES, 1);
         int i = 0;
         for (; i <= n - W; i += W) {
             var x = FloatVector.fromArray(SPECIES, a, ao + i);
@@ -80,7 +85,8 @@ final class Activations {
             p = p.mul(r).add(1).mul(r).add(1);
             var power = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
             var e = p.mul(power.reinterpretAsFloats());
-            var silu = x.div(e.add(1));
+            var s = one.div(e.add(1));
+            var silu = x.mul(s);
             var gated = b == null ? silu : silu.mul(FloatVector.fromArray(SPECIES, b, bo + i));
             gated.blend(0, gated.abs().compare(VectorOperators.LT, NEGLIGIBLE)).intoArray(y, yo + i);
         }
@@ -90,7 +96,7 @@ final class Activations {
         }
     }
 
-    /** da (+)= dy · b · silu'(a), db (+)= dy · silu(a), where silu' = σ + silu · (1 − σ). */
+    /** da (+)= dy · b · silu'(a), db (+)= dy · silu(a), y = silu(a) · b, where silu' = σ + silu · (1 − σ). y may be dy. */
     private static void siluGrad(
             float[] dy,
             int dyo,
@@ -102,6 +108,8 @@ final class Activations {
             int dao,
             float[] db,
             int dbo,
+            float[] y,
+            int yo,
             int n,
             boolean addA,
             boolean addB) {
@@ -122,11 +130,18 @@ final class Activations {
             var s = one.div(e.add(1));
             var silu = x.mul(s);
             var g = FloatVector.fromArray(SPECIES, dy, dyo + i);
+            var gated = silu;
             if (b != null) {
                 var gate = g.mul(silu);
                 gate = gate.blend(0, gate.abs().compare(VectorOperators.LT, NEGLIGIBLE));
                 (addB ? gate.add(FloatVector.fromArray(SPECIES, db, dbo + i)) : gate).intoArray(db, dbo + i);
-                g = g.mul(FloatVector.fromArray(SPECIES, b, bo + i));
+                var factor = FloatVector.fromArray(SPECIES, b, bo + i);
+                g = g.mul(factor);
+                gated = silu.mul(factor);
+            }
+            if (y != null) {
+                gated.blend(0, gated.abs().compare(VectorOperators.LT, NEGLIGIBLE))
+                        .intoArray(y, yo + i);
             }
             var inner = silu.mul(one.sub(s)).add(s).mul(g);
             inner = inner.blend(0, inner.abs().compare(VectorOperators.LT, NEGLIGIBLE));
@@ -134,10 +149,15 @@ final class Activations {
         }
         for (; i < n; i++) {
             float s = sigmoid(a[ao + i]), silu = a[ao + i] * s, g = dy[dyo + i];
+            float gated = silu;
             if (b != null) {
                 float gate = VectorMath.flush(g * silu);
                 db[dbo + i] = addB ? db[dbo + i] + gate : gate;
                 g *= b[bo + i];
+                gated *= b[bo + i];
+            }
+            if (y != null) {
+                y[yo + i] = VectorMath.flush(gated);
             }
             float inner = VectorMath.flush((silu * (1 - s) + s) * g);
             da[dao + i] = addA ? da[dao + i] + inner : inner;

@@ -139,8 +139,9 @@ public final class CpuBackend extends Backend {
     }
 
     @Override
-    protected void siluGradK(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB) {
-        activations.siluGrad(dy, a, b, da, db, addA, addB);
+    protected void siluGradK(
+            Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB, Tensor y) {
+        activations.siluGrad(dy, a, b, da, db, addA, addB, y);
     }
 
     @Override

@@ -152,8 +152,9 @@ public final class CudaBackend extends Backend {
     }
 
     @Override
-    protected void siluGradK(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB) {
-        elementwise.siluGrad(dy, a, b, da, db, addA, addB);
+    protected void siluGradK(
+            Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB, Tensor y) {
+        elementwise.siluGrad(dy, a, b, da, db, addA, addB, y);
     }
 
     @Override

@@ -58,14 +58,16 @@ final class Elementwise {
                 .run();
     }
 
-    void siluGrad(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB) {
+    void siluGrad(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB, Tensor y) {
         int n = a.elements();
-        launcher.each("elementwise.siluGrad", n, ((b == null ? 3L : 5L) + flag(addA) + flag(addB)) * n)
+        long floats = ((b == null ? 3L : 5L) + flag(addA) + flag(addB) + flag(y != null)) * n;
+        launcher.each("elementwise.siluGrad", n, floats)
                 .ptr(launcher.at(dy))
                 .ptr(launcher.at(a))
                 .ptr(launcher.at(b))
                 .ptr(launcher.at(da))
                 .ptr(launcher.at(db))
+                .ptr(launcher.at(y))
                 .i32(n)
                 .i32(flag(addA))
                 .i32(flag(addB))

@@ -26,14 +26,18 @@ extern "C" __global__ void silu(const float* a, const float* b, float* y, int n)
     }
 }
 
-// silu'(a) = σ + a σ (1 − σ); b and db nullable.
-extern "C" __global__ void siluGrad(const float* dy, const float* a, const float* b, float* da, float* db, int n, int addA, int addB) {
+// silu'(a) = σ + a σ (1 − σ); b and db nullable. y, what silu computes, is nullable too and may be dy.
+extern "C" __global__ void siluGrad(
+    const float* dy, const float* a, const float* b, float* da, float* db, float* y, int n, int addA, int addB) {
     EACH(i, n) {
         float g = dy[i], s = sigmoid(a[i]);
         float value = a[i] * s;
         put(da[i], g * (b ? b[i] : 1) * (s + value * (1 - s)), addA);
         if (db) {
             put(db[i], g * value, addB);
+        }
+        if (y) {
+            y[i] = value * (b ? b[i] : 1);
         }
     }
 }
