@@ -52,11 +52,11 @@ public final class Ops {
             var dgate = tape.tensor(a.shape());
             backend.matmul(false, false, dy, w.value(), dgate);
             drop(dropout, dgate);
-            var again = dgate;
-            backend.siluGrad(dgate, a.value(), value(factor), a.grad(), grad(factor), again);
-            drop(dropout, again);
-            backend.matmul(true, false, dy, again, w.grad());
-            tape.release(again);
+            // From here on dgate holds the gate itself: nobody needs its gradient any more.
+            backend.siluGrad(dgate, a.value(), value(factor), a.grad(), grad(factor), dgate);
+            drop(dropout, dgate);
+            backend.matmul(true, false, dy, dgate, w.grad());
+            tape.release(dgate);
             addedGrad(dy, bias, residual);
         });
     }
