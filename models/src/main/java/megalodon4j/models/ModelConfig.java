@@ -4,6 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.Shape;
 
 /** The sizes and choices that define a model. Constructing one validates it. */
 public sealed interface ModelConfig permits LlamaConfig, MegalodonConfig {
@@ -54,9 +55,9 @@ public sealed interface ModelConfig permits LlamaConfig, MegalodonConfig {
     /** Fails unless a matrix whose size follows from {@code names} fits a tensor. */
     static void requireMatrix(String names, long rows, long columns) {
         require(
-                rows <= Integer.MAX_VALUE / columns,
+                rows <= Shape.MOST_ELEMENTS / columns,
                 names,
                 rows + " × " + columns,
-                "be a matrix of at most 2^31 - 1 elements");
+                "be a matrix of at most 2^31 - 2^16 elements");
     }
 }

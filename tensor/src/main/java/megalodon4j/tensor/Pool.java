@@ -16,7 +16,7 @@ final class Pool {
 
     Pool(IntFunction<Storage> allocate) {
         this.allocate = allocate;
-        for (int i = 0; i <= index(Integer.MAX_VALUE); i++) {
+        for (int i = 0; i <= index(Shape.MOST_ELEMENTS); i++) {
             free.add(new ArrayDeque<>(0));
         }
     }
@@ -24,12 +24,15 @@ final class Pool {
     Storage take(int elements) {
         int capacity = sizeClass(elements);
         var list = free.get(index(capacity));
+        var storage = list.isEmpty() ? fresh(capacity) : list.pop();
         outstanding++;
-        if (!list.isEmpty()) {
-            return list.pop();
-        }
+        return storage;
+    }
+
+    private Storage fresh(int capacity) {
+        var storage = allocate.apply(capacity).pooled(); // if there is no such memory, nothing has been counted
         allocatedFloats += capacity;
-        return allocate.apply(capacity).pooled();
+        return storage;
     }
 
     void giveBack(Storage storage) {
@@ -63,7 +66,7 @@ final class Pool {
             return 64;
         }
         int step = Math.max(16, Integer.highestOneBit(elements - 1) >>> 3);
-        return (int) Math.min(Integer.MAX_VALUE, ((long) elements + step - 1) / step * step);
+        return (int) Math.min(Shape.MOST_ELEMENTS, ((long) elements + step - 1) / step * step);
     }
 
     /** Numbers the classes: eight for each power of two. */

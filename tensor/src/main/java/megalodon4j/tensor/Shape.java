@@ -5,7 +5,13 @@ import java.util.stream.Collectors;
 
 /** The sizes of a row-major tensor's dimensions, outermost first. A scalar has none; a size of 0 is allowed. */
 public final class Shape {
-    static final String TOO_LARGE = "sizes other than 0 multiply to more than 2^31 - 1";
+    /**
+     * The most elements of a tensor, 2³¹ − 2¹⁶: a Java array holds them behind what aligns them, and an index that passes their end by a block is
+     * still an int.
+     */
+    public static final int MOST_ELEMENTS = Integer.MAX_VALUE - 0xFFFF;
+
+    static final String TOO_LARGE = "sizes other than 0 multiply to more than 2^31 - 2^16";
 
     /** Not to be changed. */
     final int[] sizes;
@@ -20,8 +26,8 @@ public final class Shape {
     /**
      * The shape of these sizes, outermost first; none for a scalar.
      *
-     * @throws IllegalArgumentException if a size is negative, or the others than 0 multiply to more than 2³¹ − 1: an empty shape's rows and
-     *     strides are ints as well
+     * @throws IllegalArgumentException if a size is negative, or the others than 0 multiply to more than {@link #MOST_ELEMENTS}: an empty
+     *     shape's rows and strides are ints as well
      */
     public static Shape of(int... sizes) {
         return new Shape(sizes.clone());
@@ -51,7 +57,7 @@ public final class Shape {
             int size = i < sizes.length - 1 ? sizes[i] : columns;
             empty |= size == 0;
             product *= size == 0 ? 1 : size;
-            if (size < 0 || product > Integer.MAX_VALUE) {
+            if (size < 0 || product > MOST_ELEMENTS) {
                 String problem = size < 0 ? "a size must not be negative: " : TOO_LARGE + ": ";
                 throw new IllegalArgumentException(problem + Arrays.toString(withColumns(sizes, columns)));
             }

@@ -17,6 +17,17 @@ class ShapeTest {
         }
     }
 
+    @Test
+    void theLargestShapeIsOneThatAnArrayHolds() {
+        int most = Shape.MOST_ELEMENTS;
+        assertEquals((1L << 31) - (1 << 16), most);
+        assertEquals(most, Shape.of(most).elements());
+        assertEquals(most, Shape.of(1 << 15, 2, most >> 16).elements());
+        for (int more : new int[] {most + 1, Integer.MAX_VALUE - 1, Integer.MAX_VALUE}) {
+            assertThrows(IllegalArgumentException.class, () -> Shape.of(more));
+        }
+    }
+
     /** Whatever the order of the sizes. */
     @Test
     void whatIsTooLargeIsTooLargeWhenEmpty() {
@@ -29,7 +40,7 @@ class ShapeTest {
         }) {
             var error = assertThrows(IllegalArgumentException.class, () -> Shape.of(sizes));
             assertTrue(
-                    error.getMessage().startsWith("sizes other than 0 multiply to more than 2^31 - 1: ["),
+                    error.getMessage().startsWith("sizes other than 0 multiply to more than 2^31 - 2^16: ["),
                     error.getMessage());
         }
         assertTrue(assertThrows(IllegalArgumentException.class, () -> Shape.of(0, -1))

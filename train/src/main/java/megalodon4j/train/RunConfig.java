@@ -18,6 +18,7 @@ import megalodon4j.models.LlamaConfig;
 import megalodon4j.models.MegalodonConfig;
 import megalodon4j.models.ModelConfig;
 import megalodon4j.models.Sampling;
+import megalodon4j.tensor.Shape;
 import megalodon4j.train.Key.Owner;
 import org.yaml.snakeyaml.DumperOptions;
 import org.yaml.snakeyaml.Yaml;
@@ -229,7 +230,7 @@ record RunConfig(
 
     /** Refuses more tokens at once than there can be activations. */
     static void requireFits(String where, long tokens, ModelConfig model) {
-        int most = Integer.MAX_VALUE / model.widest();
+        int most = Shape.MOST_ELEMENTS / model.widest();
         if (tokens > most) {
             throw Failure.usage(
                     "%s: %d tokens at once; allowed for a model that is %d features wide: up to %d",

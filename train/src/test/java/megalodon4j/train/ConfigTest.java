@@ -155,12 +155,12 @@ class ConfigTest {
                     micro_batch: some                  | micro_batch: "some"; allowed: auto or a whole number
                     chunk_size: 300                    | seq_len: 512; allowed for a Megalodon with chunk_size 300: up to it, or a multiple
                     z_dim: 7                           | z_dim: 7
-                    model_dim: 65536                   | model_dim: 65536 × 65536 is not allowed, it must be a matrix of at most 2^31 - 1 elements
+                    model_dim: 65536                   | model_dim: 65536 × 65536 is not allowed, it must be a matrix of at most 2^31 - 2^16 elements
                     num_tokens: 1048576\\nmodel_dim: 4096 | num_tokens, model_dim: 1048576 × 4096 is not
                     output_size: 1048576\\nmodel_dim: 4096 | output_size, model_dim: 1048576 × 4096 is not
                     ffn_hidden_dim: 1048576\\nmodel_dim: 4096 | ffn_hidden_dim, model_dim: 1048576 × 4096 is not
                     cema_ndim: 1048576\\nmodel_dim: 512 | cema_ndim, model_dim: 5242880 × 512 is not
-                    seq_len: 4194304                   | seq_len · micro_batch: 4194304 tokens at once; allowed for a model that is 1024 features wide: up to 2097151
+                    seq_len: 4194304                   | seq_len · micro_batch: 4194304 tokens at once; allowed for a model that is 1024 features wide: up to 2097088
                     batch_size: 5000000                | tokens a step; allowed: up to
                     """)
     void whatIsWrongIsNamed(String line, String expected) throws IOException {
