@@ -100,9 +100,8 @@ final class StepProcess {
         }
     }
 
-    // Workers wrap what they could not throw.
     private static String explain(Throwable e) {
-        return e instanceof OutOfMemoryError || e.getCause() instanceof OutOfMemoryError
+        return e instanceof OutOfMemoryError
                 ? String.format(
                         "out of memory (%,d MB of heap); fewer --tokens, or more memory with MEGALODON_JVM=-Xmx16g",
                         Runtime.getRuntime().maxMemory() >> 20)

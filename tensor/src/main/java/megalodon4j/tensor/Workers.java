@@ -94,7 +94,11 @@ public final class Workers implements AutoCloseable {
         if (failure != null) {
             var thrown = failure;
             failure = null;
-            throw thrown instanceof RuntimeException e ? e : new IllegalStateException(thrown);
+            switch (thrown) {
+                case RuntimeException e -> throw e;
+                case Error e -> throw e; // of memory, for example
+                default -> throw new IllegalStateException(thrown);
+            }
         }
     }
 

@@ -69,6 +69,22 @@ class WorkersTest {
         }
     }
 
+    /** Whoever catches it looks for what it is, not for what it is wrapped in. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 5})
+    void anErrorReachesTheCallerAsWell(int threads) {
+        var broken = new OutOfMemoryError("broken");
+        try (var workers = new Workers(threads)) {
+            var thrown = assertThrows(
+                    OutOfMemoryError.class,
+                    () -> workers.run(20, (_, _) -> {
+                        throw broken;
+                    }));
+            assertSame(broken, thrown);
+            everyItemIsComputedOnce(workers, 20);
+        }
+    }
+
     @ParameterizedTest
     @ValueSource(ints = {1, 2})
     void aLoopInsideALoopIsRefused(int threads) {
