@@ -30,11 +30,23 @@ public final class Generator {
 
     private final LanguageModel model;
     private final GenerationOptions options;
+    private final Runnable check;
 
     /** @throws IllegalArgumentException if the end-of-text token is not one of the model's, or its cache cannot be as the options want it */
     public Generator(LanguageModel model, GenerationOptions options) {
+        this(model, options, () -> {});
+    }
+
+    /**
+     * {@link #Generator(LanguageModel, GenerationOptions)} of texts that can be ended early.
+     *
+     * @param check runs before each block of tokens that the model reads at once: those of a long prompt, and each new token. What it throws ends
+     *     the generation
+     */
+    public Generator(LanguageModel model, GenerationOptions options, Runnable check) {
         this.model = model;
         this.options = options;
+        this.check = check;
         model.config().check(options.cache());
         var end = options.endOfText();
         if (end != null && end >= model.config().numTokens()) {
@@ -100,7 +112,7 @@ public final class Generator {
         var end = End.LENGTH;
         for (int i = 0; i < options.maxNewTokens() && end == End.LENGTH; i++) {
             boolean blank = unread.length == 0 && session.position() == 0;
-            var logits = session.feed(blank ? new int[] {START} : unread);
+            var logits = session.feed(blank ? new int[] {START} : unread, check);
             int token = options.sampling().sample(logits, 0, Math.min(logits.length, vocabulary), random);
             unread = new int[] {token};
             if (options.endOfText() != null && token == options.endOfText()) {

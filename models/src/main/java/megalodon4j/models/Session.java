@@ -38,11 +38,21 @@ public final class Session {
      * @throws IllegalArgumentException if there are none, or one is outside the vocabulary; then none has been read
      */
     public float[] feed(int... tokens) {
+        return feed(tokens, () -> {});
+    }
+
+    /**
+     * {@link #feed(int...)} that can be ended early.
+     *
+     * @param check runs before each block that the model takes at once. If it throws, the blocks before have been read
+     */
+    float[] feed(int[] tokens, Runnable check) {
         if (tokens.length == 0) {
             throw new IllegalArgumentException("feed: at least one token is needed");
         }
         requireTokens("feed", tokens);
         for (int from = 0; ; ) {
+            check.run();
             int to = from + cache.nextBlock(tokens.length - from);
             try (var tape = Tape.inference(model.backend())) {
                 var hidden = model.hidden(tape, Arrays.copyOfRange(tokens, from, to), 1, null, cache);

@@ -17,6 +17,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class GeneratorTest {
@@ -209,6 +210,25 @@ class GeneratorTest {
                     }
                 }));
         assertEquals(3, count[0]);
+    }
+
+    /** Between the blocks of a prompt, and before each token of its own is read. */
+    @ParameterizedTest
+    @CsvSource({"llama, 512, 3", "megalodon, 8, 15"})
+    void whatTheCheckThrowsEndsItInThePromptAsWell(String kind, int block, int blocks) {
+        var prompt = new int[(blocks - 1) * block + 1];
+        for (int end : new int[] {1, 2, blocks, blocks + 1, blocks + 3}) {
+            var text = new ArrayList<Integer>();
+            var checks = new int[1];
+            var generator = new Generator(model(kind), options(5).cache(CacheOptions.UNBOUNDED), () -> {
+                if (++checks[0] == end) {
+                    throw new IllegalStateException();
+                }
+            });
+            assertThrows(IllegalStateException.class, () -> generator.generate(prompt, text::add));
+            assertEquals(end, checks[0]);
+            assertEquals(Math.max(0, end - blocks), text.size());
+        }
     }
 
     /** More outputs than tokens that can be read, or fewer: every token drawn is fed back. */

@@ -170,15 +170,13 @@ final class GenerateCommand extends Subcommand {
         var speed = new Speed(options.maxNewTokens());
         boolean stopped = false;
         try {
-            stop.check();
-            new Generator(model, options).generate(Utf8Stream.tokens(prompt), token -> {
+            new Generator(model, options, stop::check).generate(Utf8Stream.tokens(prompt), token -> {
                 tokens.add(token);
                 speed.tick();
                 if (!json) {
                     out().print(text.add(token));
                     out().flush();
                 }
-                stop.check();
             });
         } catch (Stop.Requested e) {
             stopped = true;

@@ -210,7 +210,7 @@ final class Trainer {
         corpus.tokens(start, length, prompt, 0);
         var options =
                 GenerationOptions.of(generation.sampling(), generation.length()).cache(generation.cache());
-        var continuation = new Generator(model, options).generate(prompt, random, _ -> stop.check());
+        var continuation = new Generator(model, options, stop::check).generate(prompt, random, _ -> {});
         var before = Utf8Stream.printable(Utf8Stream.decode(prompt));
         var after = Utf8Stream.printable(continuation.text());
         folder.add(new Sample(last, before, after));

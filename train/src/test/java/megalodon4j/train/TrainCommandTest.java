@@ -156,23 +156,27 @@ class TrainCommandTest {
         assertSameRun(whole, resumed);
     }
 
-    @Test
-    void aSampleIsCutShortByAStopAndWrittenWhenTheRunGoesOn() throws IOException {
+    /** After the first block of the prompt, or in the text that follows. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 20})
+    void aSampleIsCutShortByAStopAndWrittenWhenTheRunGoesOn(int blocks) throws IOException {
+        config = Tiny.config(folder, Tiny.MEGALODON + "cache_unbounded: true\n"); // blocks of a chunk
         assertEquals(0, train(whole).exitCode());
         var read = Tiny.read(config, "run_dir=" + resumed, "generate_length=50");
         var run = new RunFolder(resumed);
         run.begin(read);
+        var done = new int[1];
         try (var backend = Backend.cpu(1);
                 var progress = nowhere()) {
             var stop = Stop.never();
-            var written = new int[1];
             var model = new WatchedModel(read.model().create(backend, read.seed()), (_, cache) -> {
-                if (cache != null && ++written[0] == 20) {
+                if (cache != null && ++done[0] == blocks) {
                     stop.request();
                 }
             });
             assertFalse(new Trainer(read, Corpus.load(read.dataPath()), model, run).run(progress, stop));
         }
+        assertEquals(blocks, done[0], "blocks that were read");
         assertEquals(3, run.latest().orElseThrow().state().step());
         assertFalse(Files.exists(run.samples()), "not even a part of it is written");
         assertEquals(0, train(resumed, "--resume", "latest").exitCode());
