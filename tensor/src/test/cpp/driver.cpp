@@ -51,6 +51,7 @@ struct Freed {
 static bool initialised = false;
 static int capability = 90;
 static bool dry = false;
+static size_t totalMemory = (size_t) 1 << 40;
 static long long outstanding = 0;
 static int retained = 0;
 static bool failed = false;
@@ -70,14 +71,20 @@ extern "C" void simulatedCapability(int value) { capability = value; }
 
 extern "C" void simulatedDry(int value) { dry = value; }
 
+extern "C" void simulatedMemory(int megabytes) { totalMemory = (size_t) megabytes << 20; }
+
 extern "C" long long simulatedOutstanding() { return outstanding + retained + memory.size() + pinned.size(); }
+
+static size_t inUse() {
+    size_t bytes = 0;
+    for (auto& block : memory) bytes += block.second;
+    return bytes;
+}
 
 // What a process leaves behind, for tests that watch one from outside.
 __attribute__((destructor)) static void report() {
     if (!getenv("SIMULATED_DEVICE_REPORT")) return;
-    size_t bytes = 0;
-    for (auto& block : memory) bytes += block.second;
-    fprintf(stderr, "simulated device: %lld objects and %zu bytes outstanding\n", simulatedOutstanding(), bytes);
+    fprintf(stderr, "simulated device: %lld objects and %zu bytes outstanding\n", simulatedOutstanding(), inUse());
 }
 
 CUresult ready() {
@@ -172,7 +179,7 @@ CUresult cuMemAllocAsync(CUdeviceptr* pointer, size_t bytes, CUstream stream) {
     READY();
     REQUIRE(bytes > 0, CUDA_ERROR_INVALID_VALUE);
     REQUIRE(!breaksCapture(), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
-    REQUIRE(bytes < (size_t) 1 << 40, CUDA_ERROR_OUT_OF_MEMORY);
+    REQUIRE(bytes <= totalMemory && inUse() <= totalMemory - bytes, CUDA_ERROR_OUT_OF_MEMORY);
     char* block = (char*) aligned_alloc(GUARD_BYTES, (bytes + 3 * GUARD_BYTES) / GUARD_BYTES * GUARD_BYTES) + GUARD_BYTES;
     memset(block - GUARD_BYTES, GUARD, GUARD_BYTES);
     poison(block, bytes);
@@ -318,7 +325,7 @@ CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice
 
 CUresult cuDeviceTotalMem_v2(size_t* bytes, CUdevice device) {
     REQUIRE(device == 0, CUDA_ERROR_INVALID_DEVICE);
-    *bytes = (size_t) 1 << 40;
+    *bytes = totalMemory;
     return CUDA_SUCCESS;
 }
 

@@ -66,4 +66,6 @@ long long simulatedOutstanding();
 void simulatedDry(int dry);
 // What the device says it is: 90 for compute capability 9.0.
 void simulatedCapability(int capability);
+// How much memory the device has: 1,048,576 MB at first.
+void simulatedMemory(int megabytes);
 }

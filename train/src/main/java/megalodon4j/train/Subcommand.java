@@ -24,15 +24,19 @@ abstract class Subcommand implements Callable<Integer> {
     public final Integer call() throws Exception {
         try {
             return execute();
+        } catch (OutOfMemoryError | CudaException.OutOfMemory e) {
+            throw outOfMemory(e, "a smaller model");
         } catch (CudaException e) {
             throw Failure.job("%s", e.getMessage()).causedBy(e);
-        } catch (OutOfMemoryError e) {
-            throw outOfMemory(e, "a smaller model");
         }
     }
 
-    /** @param less what would need less */
-    static Failure outOfMemory(OutOfMemoryError e, String less) {
+    /** @param less what would need less of the heap, or of the GPU's memory */
+    static Failure outOfMemory(Throwable e, String less) {
+        if (e instanceof CudaException) {
+            return Failure.job("%s; a larger GPU is needed, or %s", e.getMessage(), less)
+                    .causedBy(e);
+        }
         long megabytes = Runtime.getRuntime().maxMemory() >> 20;
         return Failure.job(
                         "out of memory (%,d MB of heap): more of it with MEGALODON_JVM=-Xmx%dg, or %s",

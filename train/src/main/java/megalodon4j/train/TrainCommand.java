@@ -13,6 +13,7 @@ import megalodon4j.models.EmaChoice;
 import megalodon4j.models.LanguageModel;
 import megalodon4j.models.MegalodonConfig;
 import megalodon4j.models.ModelConfig;
+import megalodon4j.tensor.CudaException;
 import megalodon4j.tensor.Precision;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -204,7 +205,7 @@ final class TrainCommand extends Subcommand {
         try (var progress = new Progress(
                 out(), err(), Terminal.isStderr(), begun, config.training().steps(), trainer.tokensAStep())) {
             done = trainer.run(progress, stop);
-        } catch (OutOfMemoryError e) {
+        } catch (OutOfMemoryError | CudaException.OutOfMemory e) {
             throw outOfMemory(e, config.training().microBatch() > 1 ? "a smaller micro_batch" : "a smaller seq_len");
         }
         var time = Progress.duration((System.nanoTime() - started) * 1e-9);

@@ -168,6 +168,36 @@ class CudaCommandLineTest {
         assertTrue(outcome.error().contains(expected), outcome::err);
     }
 
+    /** On a device whose own working memory, 32 MB, leaves little or nothing of it. */
+    @Test
+    void theHintAtMemoryIsWhatWouldHelp() {
+        assertEquals(0, train("--set", "num_batches=1").exitCode());
+        var checkpoint = folder.resolve("run/checkpoint_final");
+        var data = folder.resolve("data.txt");
+        outOfMemory(32, "a smaller model", "generate", "--ckpt", checkpoint, "--prompt", "A");
+        outOfMemory(32, "a smaller model", "score", "--ckpt", checkpoint, "--data", data);
+        for (int micro : new int[] {8, 1}) {
+            var command = new ArrayList<Object>(List.of("train", "--config", config, "--run-dir"));
+            command.addAll(List.of(folder.resolve("micro_" + micro), "--set", "micro_batch=" + micro));
+            command.addAll(List.of("--set", "seq_len=256", "--set", "batch_size=8", "--set", "validate_every=0"));
+            outOfMemory(33, micro > 1 ? "a smaller micro_batch" : "a smaller seq_len", command.toArray());
+        }
+    }
+
+    private static void outOfMemory(int megabytes, String less, Object... command) {
+        SimulatedDevice.memory(megabytes);
+        try {
+            var outcome = run(cuda(command));
+            assertEquals(1, outcome.exitCode(), outcome::err);
+            var error = outcome.err().lines().toList().getLast(); // behind the prompt
+            assertTrue(error.contains("CUDA_ERROR_OUT_OF_MEMORY"), error);
+            assertTrue(error.endsWith("; a larger GPU is needed, or " + less), error);
+            assertEquals(0, SimulatedDevice.outstanding());
+        } finally {
+            SimulatedDevice.memory(SimulatedDevice.ENOUGH_MEGABYTES);
+        }
+    }
+
     // ----------------------------------------------------------------------------------------------------------------
 
     private Tiny.Outcome train(Object... arguments) {

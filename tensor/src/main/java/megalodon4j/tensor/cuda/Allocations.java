@@ -41,7 +41,7 @@ final class Allocations implements AutoCloseable {
     private long bytes(long count) {
         try {
             return device.allocate(count);
-        } catch (CudaException e) {
+        } catch (CudaException.OutOfMemory e) {
             System.gc();
             if (!freeUnreachable(COLLECTOR_MILLIS)) {
                 throw e;

@@ -134,8 +134,7 @@ final class Device implements AutoCloseable {
 
     /** Memory of the device's own, given back when it is closed. */
     private long take(long bytes) {
-        driver.allocate.call(out.address(), bytes, stream);
-        long pointer = out.pointer();
+        long pointer = request(bytes);
         releases.push(() -> driver.free.call(pointer, stream));
         return pointer;
     }
@@ -201,19 +200,21 @@ final class Device implements AutoCloseable {
         requireNoCapture("allocate memory");
         enter();
         freeAll();
-        int status = driver.allocate.status(out.address(), bytes, stream);
-        if (status != 0) {
-            throw driver.failure(
-                    "%,d bytes, with %,d in use already, could not be allocated: %s%s",
-                    bytes,
-                    allocatedBytes,
-                    driver.explain(status),
-                    status == Driver.OUT_OF_MEMORY ? "; a smaller micro_batch needs less" : "");
-        }
-        long pointer = out.pointer();
+        long pointer = request(bytes);
         allocations.put(pointer, bytes);
         allocatedBytes += bytes;
         return pointer;
+    }
+
+    private long request(long bytes) {
+        int status = driver.allocate.status(out.address(), bytes, stream);
+        if (status != 0) {
+            var failure = driver.failure(
+                    "%,d bytes, with %,d in use already of the GPU's %,d, could not be allocated: %s",
+                    bytes, allocatedBytes, driver.totalMemory(handle), driver.explain(status));
+            throw status == Driver.OUT_OF_MEMORY ? new CudaException.OutOfMemory(failure.getMessage()) : failure;
+        }
+        return out.pointer();
     }
 
     /** Gives memory back; from any thread. */

@@ -83,6 +83,15 @@ final class Driver extends Library {
         }
     }
 
+    /** The bytes of a device's memory. */
+    long totalMemory(int device) {
+        try (var arena = Arena.ofConfined()) {
+            var out = new Out(arena);
+            deviceTotalMem.call(out.address(), device);
+            return out.pointer();
+        }
+    }
+
     /** Compute capability: major, minor. */
     int[] capability(int device) {
         try (var arena = Arena.ofConfined()) {

@@ -46,9 +46,8 @@ public final class Survey {
         var out = new Out(arena);
         driver.deviceGet.call(out.address(), ordinal);
         int device = out.integer();
-        driver.deviceTotalMem.call(out.address(), device);
-        long bytes = out.pointer();
         int[] capability = driver.capability(device);
-        return new Gpu(ordinal, driver.name(device), capability[0] + "." + capability[1], bytes);
+        var version = capability[0] + "." + capability[1];
+        return new Gpu(ordinal, driver.name(device), version, driver.totalMemory(device));
     }
 }

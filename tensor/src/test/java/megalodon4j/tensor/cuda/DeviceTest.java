@@ -405,9 +405,9 @@ class DeviceTest {
         failure(() -> device.allocate(0), "0 bytes", "CUDA_ERROR_INVALID_VALUE");
         failure(
                 () -> device.allocate(1L << 50),
-                "1,125,899,906,842,624 bytes, with 0 in use",
-                "CUDA_ERROR_OUT_OF_MEMORY",
-                "smaller micro_batch");
+                "1,125,899,906,842,624 bytes, with 0 in use already of the GPU's 1,099,511,627,776",
+                "CUDA_ERROR_OUT_OF_MEMORY");
+        assertThrows(CudaException.OutOfMemory.class, () -> device.allocate(1L << 50));
         failure(
                 () -> device.kernel("probe.writeShared", 1, 2, 2048, 8).i32(0).run(),
                 "kernel probe.writeShared in 1 × 2 blocks of 2048 threads with 8 bytes",

@@ -34,6 +34,9 @@ public final class SimulatedDevice {
         PERMUTED
     }
 
+    /** The memory that the device has at first: all that tests ask for. */
+    public static final int ENOUGH_MEGABYTES = 1 << 20;
+
     private static final String LIBRARY = "libsimulated.so";
     private static final List<String> NAMES =
             List.of("libcuda.so.1", "libcublas.so.13", "libcufft.so.12", "libnvrtc.so.13");
@@ -63,6 +66,11 @@ public final class SimulatedDevice {
     /** What the device says it is: 90 for compute capability 9.0. Devices that are open do not notice. */
     public static void capability(int capability) {
         call("simulatedCapability", capability);
+    }
+
+    /** How much memory the device has from now on. Its own working memory takes 32 MB of it. */
+    public static void memory(int megabytes) {
+        call("simulatedMemory", megabytes);
     }
 
     /** Whether kernels, products and transforms are left out from now on: for who wants to see the calls only. */
