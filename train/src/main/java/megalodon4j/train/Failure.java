@@ -8,6 +8,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Locale;
+import megalodon4j.tensor.CudaException;
 
 /** An end that is explained to the user in one line: what was wrong, what was found, what is allowed. */
 final class Failure extends RuntimeException {
@@ -28,6 +29,25 @@ final class Failure extends RuntimeException {
     /** The job itself failed: exit code 1. */
     static Failure job(String format, Object... arguments) {
         return new Failure(1, String.format(Locale.ROOT, format, arguments), null);
+    }
+
+    /**
+     * The job failed for lack of memory.
+     *
+     * @param e an {@link OutOfMemoryError} or a {@link CudaException.OutOfMemory}
+     * @param least bytes that are known to be needed
+     * @param less what would need less of the heap, or of the GPU's memory
+     */
+    static Failure outOfMemory(Throwable e, long least, String less) {
+        if (e instanceof CudaException) {
+            return job("%s; a larger GPU is needed, or %s", e.getMessage(), less)
+                    .causedBy(e);
+        }
+        long heap = Runtime.getRuntime().maxMemory();
+        return job(
+                        "out of memory (%,d MB of heap): more of it with MEGALODON_JVM=-Xmx%dg, or %s",
+                        heap >> 20, Math.max(8, 2 * Math.max(heap, least) >> 30), less)
+                .causedBy(e);
     }
 
     /** What is wrong with a file that the user named. */

@@ -25,23 +25,10 @@ abstract class Subcommand implements Callable<Integer> {
         try {
             return execute();
         } catch (OutOfMemoryError | CudaException.OutOfMemory e) {
-            throw outOfMemory(e, "a smaller model");
+            throw Failure.outOfMemory(e, 0, "a smaller model");
         } catch (CudaException e) {
             throw Failure.job("%s", e.getMessage()).causedBy(e);
         }
-    }
-
-    /** @param less what would need less of the heap, or of the GPU's memory */
-    static Failure outOfMemory(Throwable e, String less) {
-        if (e instanceof CudaException) {
-            return Failure.job("%s; a larger GPU is needed, or %s", e.getMessage(), less)
-                    .causedBy(e);
-        }
-        long megabytes = Runtime.getRuntime().maxMemory() >> 20;
-        return Failure.job(
-                        "out of memory (%,d MB of heap): more of it with MEGALODON_JVM=-Xmx%dg, or %s",
-                        megabytes, Math.max(8, 2 * megabytes >> 10), less)
-                .causedBy(e);
     }
 
     /** Does the work; the exit code. */

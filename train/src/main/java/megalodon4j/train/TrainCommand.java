@@ -206,7 +206,8 @@ final class TrainCommand extends Subcommand {
                 out(), err(), Terminal.isStderr(), begun, config.training().steps(), trainer.tokensAStep())) {
             done = trainer.run(progress, stop);
         } catch (OutOfMemoryError | CudaException.OutOfMemory e) {
-            throw outOfMemory(e, config.training().microBatch() > 1 ? "a smaller micro_batch" : "a smaller seq_len");
+            throw Failure.outOfMemory(
+                    e, 0, config.training().microBatch() > 1 ? "a smaller micro_batch" : "a smaller seq_len");
         }
         var time = Progress.duration((System.nanoTime() - started) * 1e-9);
         if (done) {

@@ -11,6 +11,7 @@ import megalodon4j.models.GenerationOptions;
 import megalodon4j.models.Generator;
 import megalodon4j.models.LanguageModel;
 import megalodon4j.models.Utf8Stream;
+import megalodon4j.tensor.CudaException;
 import megalodon4j.tensor.Philox;
 import megalodon4j.tensor.Tensor;
 
@@ -58,13 +59,26 @@ final class Trainer {
         this.model = model;
         this.folder = folder;
         this.clock = clock;
-        adam = new Adam(model.parameters(), BETA1, BETA2, EPS);
+        adam = adam(model);
         sampler = Sampler.of(config, corpus.trainSize());
         checksum = corpus.checksum();
         batch = new Windows.Batch(config.training().microBatch(), config.seqLen());
         losses = model.backend().tensor(batch.sequences(), config.seqLen(), 1);
         tape = Tape.training(model.backend(), config.seed(), 0);
         microStep = model.backend().repeated(this::accumulate);
+    }
+
+    /** Takes the memory of moments and gradients: where there is not enough, the model is too large, and not a step. */
+    private static Adam adam(LanguageModel model) {
+        try {
+            var adam = new Adam(model.parameters(), BETA1, BETA2, EPS);
+            model.parameters().zeroGrad();
+            return adam;
+        } catch (OutOfMemoryError | CudaException.OutOfMemory e) {
+            long bytes = 4 * Float.BYTES * model.parameters().count(); // Adam has two moments
+            var less = "a smaller model: weights, gradients and moments of this one take %,d MB";
+            throw Failure.outOfMemory(e, bytes, String.format(Locale.ROOT, less, bytes >> 20));
+        }
     }
 
     /** Steps done so far. */

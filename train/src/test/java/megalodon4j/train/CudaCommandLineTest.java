@@ -1,6 +1,7 @@
 package megalodon4j.train;
 
 import static megalodon4j.train.Tiny.run;
+import static megalodon4j.train.Tiny.start;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -176,12 +177,20 @@ class CudaCommandLineTest {
         var data = folder.resolve("data.txt");
         outOfMemory(32, "a smaller model", "generate", "--ckpt", checkpoint, "--prompt", "A");
         outOfMemory(32, "a smaller model", "score", "--ckpt", checkpoint, "--data", data);
-        for (int micro : new int[] {8, 1}) {
-            var command = new ArrayList<Object>(List.of("train", "--config", config, "--run-dir"));
-            command.addAll(List.of(folder.resolve("micro_" + micro), "--set", "micro_batch=" + micro));
-            command.addAll(List.of("--set", "seq_len=256", "--set", "batch_size=8", "--set", "validate_every=0"));
-            outOfMemory(33, micro > 1 ? "a smaller micro_batch" : "a smaller seq_len", command.toArray());
+        // Three times the embedding's 2 MB would fit, four times do not.
+        var model = "a smaller model: weights, gradients and moments of this one take 8 MB";
+        outOfMemory(39, model, training("num_tokens=32768"));
+        var step = "seq_len=256 batch_size=8 validate_every=0 micro_batch=";
+        outOfMemory(33, "a smaller micro_batch", training(step + 8));
+        outOfMemory(33, "a smaller seq_len", training(step + 1));
+    }
+
+    private Object[] training(String sets) {
+        var all = new ArrayList<Object>(List.of("train", "--config", config, "--run-dir", folder.resolve(sets)));
+        for (var set : sets.split(" ")) {
+            all.addAll(List.of("--set", set));
         }
+        return all.toArray();
     }
 
     private static void outOfMemory(int megabytes, String less, Object... command) {
@@ -216,21 +225,6 @@ class CudaCommandLineTest {
             all.addAll(List.of("--cuda-home", SimulatedDevice.home()));
         }
         return all.toArray();
-    }
-
-    /** Starts the command in a JVM of its own, with one more flag; what it says goes to the log. */
-    private static Process start(Path log, String flag, Object... command) throws IOException {
-        var java = Path.of(System.getProperty("java.home"), "bin/java").toString();
-        var all = new ArrayList<>(
-                List.of(java, "--add-modules=jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"));
-        all.addAll(List.of("-XX:TieredStopAtLevel=1", flag));
-        all.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
-        for (var word : command) {
-            all.add(word.toString());
-        }
-        var builder = new ProcessBuilder(all).redirectErrorStream(true).redirectOutput(log.toFile());
-        builder.environment().put("SIMULATED_DEVICE_REPORT", "1");
-        return builder.start();
     }
 
     private static String read(Path file) {

@@ -96,6 +96,21 @@ final class Tiny {
         return new Outcome(exitCode, out.toString(), err.toString());
     }
 
+    /** Starts the command in a JVM of its own, with one more flag; what it says goes to the log. */
+    static Process start(Path log, String flag, Object... command) throws IOException {
+        var java = Path.of(System.getProperty("java.home"), "bin/java").toString();
+        var all = new ArrayList<>(
+                List.of(java, "--add-modules=jdk.incubator.vector", "--enable-native-access=ALL-UNNAMED"));
+        all.addAll(List.of("-XX:TieredStopAtLevel=1", flag));
+        all.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
+        for (var word : command) {
+            all.add(word.toString());
+        }
+        var builder = new ProcessBuilder(all).redirectErrorStream(true).redirectOutput(log.toFile());
+        builder.environment().put("SIMULATED_DEVICE_REPORT", "1");
+        return builder.start();
+    }
+
     /** The lines of a metrics file without the time they took. */
     static List<String> metrics(Path run) throws IOException {
         try (var lines = Files.lines(run.resolve("metrics.jsonl"), StandardCharsets.UTF_8)) {

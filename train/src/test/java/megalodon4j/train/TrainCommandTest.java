@@ -17,6 +17,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import megalodon4j.models.HuggingFace;
 import megalodon4j.tensor.Backend;
 import org.junit.jupiter.api.BeforeEach;
@@ -326,6 +327,25 @@ class TrainCommandTest {
         var step = train(resumed, sets.toArray());
         assertEquals(1, step.exitCode(), step::err);
         assertTrue(step.error().endsWith("g, or a smaller micro_batch"), step::err);
+    }
+
+    /** In a heap that holds three times its weights, 32 MB, but not four times. */
+    @Test
+    void aModelThatIsTooLargeIsToldFromAStepThatIs() throws Exception {
+        config = Tiny.config(folder, Tiny.LLAMA);
+        var command = new ArrayList<Object>(List.of("train", "--config", config));
+        for (var set : "num_tokens=131072 dim=64 validate_every=0".split(" ")) {
+            command.addAll(List.of("--set", set));
+        }
+        var log = folder.resolve("log");
+        var process = Tiny.start(log, "-Xmx120m", command.toArray());
+        assertTrue(process.waitFor(120, TimeUnit.SECONDS));
+        var said = Files.readString(log);
+        assertEquals(1, process.exitValue(), said);
+        assertTrue(
+                said.strip()
+                        .endsWith("-Xmx8g, or a smaller model: weights, gradients and moments of this one take 128 MB"),
+                said);
     }
 
     @Test
