@@ -27,6 +27,7 @@ final class ConfigSource {
 
     private final String file;
     private final Map<String, Said> said = new LinkedHashMap<>();
+    private List<String> ignored = List.of();
 
     private ConfigSource(String file) {
         this.file = file;
@@ -46,7 +47,9 @@ final class ConfigSource {
     static ConfigSource readHuggingFace(Path json) {
         var source = new ConfigSource(json.toString());
         try {
-            var model = HuggingFace.readConfig(json).config();
+            var read = HuggingFace.readConfig(json);
+            source.ignored = read.ignored();
+            var model = read.config();
             source.add("model", model.kind());
             model.settings().forEach(source::add);
             source.add("seq_len", Math.min(512, model.chunkSize()));
@@ -130,6 +133,11 @@ final class ConfigSource {
     /** The file's name, for errors that concern several keys. */
     String file() {
         return file;
+    }
+
+    /** Names in the file that are no keys and change nothing. */
+    List<String> ignored() {
+        return ignored;
     }
 
     /** What was said about a key; {@code null} where nothing was, or null. */

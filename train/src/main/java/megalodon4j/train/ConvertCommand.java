@@ -109,18 +109,10 @@ final class ConvertCommand extends Subcommand {
     }
 
     private ModelConfig model(Path file) {
-        if (!file.toString().endsWith(".json")) {
-            return RunConfig.of(ConfigSource.read(file)).model();
-        }
-        try {
-            var read = HuggingFace.readConfig(file);
-            if (!read.ignored().isEmpty()) {
-                note("%s: without effect here: %s", file, String.join(", ", read.ignored()));
-            }
-            return read.config();
-        } catch (IOException e) {
-            throw Failure.of(file, e);
-        }
+        boolean json = file.toString().endsWith(".json");
+        var config = RunConfig.of(json ? ConfigSource.readHuggingFace(file) : ConfigSource.read(file));
+        noteKeys(config);
+        return config.model();
     }
 
     private Layout convert(ModelConfig model, Layout layout, DType type) throws IOException {

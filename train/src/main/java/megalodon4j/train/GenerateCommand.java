@@ -99,6 +99,7 @@ final class GenerateCommand extends Subcommand {
         var config = source.config();
         var options = options(config);
         var bytes = prompt(config);
+        noteKeys(config);
         try (var stop = Stop.onSignal();
                 var backend = device.open(device.precision(config.precision()))) {
             return generate(source.load(config, backend), bytes, options, stop);

@@ -7,10 +7,10 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import megalodon4j.models.CacheOptions;
 import megalodon4j.models.EmaChoice;
 import megalodon4j.models.InitMode;
@@ -29,7 +29,7 @@ import org.yaml.snakeyaml.Yaml;
  * @param dataPath a file or {@code builtin:jdk-src}; {@code null} where the config names none
  * @param seqLen L, the tokens of a training sequence
  * @param values every key of this model with its value, in the order of {@link Key#ALL}
- * @param notes what the user should know about keys without effect, one line each
+ * @param notes what the user should know about keys without effect, one line each, with the file that has them
  */
 record RunConfig(
         ModelConfig model,
@@ -156,22 +156,24 @@ record RunConfig(
     private static List<String> notes(ConfigSource source, Owner model) {
         var notes = new ArrayList<String>();
         var other = model == Owner.LLAMA ? Owner.MEGALODON : Owner.LLAMA;
-        var nobodys = said(source, key -> key.owner() == Owner.NOBODY);
+        var nobodys = Stream.concat(said(source, Owner.NOBODY), source.ignored().stream())
+                .collect(Collectors.joining(", "));
         if (!nobodys.isEmpty()) {
-            notes.add("without effect here: " + nobodys);
+            notes.add(source.file() + ": without effect here: " + nobodys);
         }
-        var others = said(source, key -> key.owner() == other);
+        var others = said(source, other).collect(Collectors.joining(", "));
         if (!others.isEmpty()) {
-            notes.add("ignored, keys of model " + other.name().toLowerCase(Locale.ROOT) + ": " + others);
+            notes.add(source.file() + ": ignored, keys of model " + other.name().toLowerCase(Locale.ROOT) + ": "
+                    + others);
         }
         return List.copyOf(notes);
     }
 
-    private static String said(ConfigSource source, Predicate<Key> which) {
+    /** Keys of an owner that the source names. */
+    private static Stream<String> said(ConfigSource source, Owner owner) {
         return Key.ALL.stream()
-                .filter(which.and(key -> source.of(key) != null))
-                .map(Key::name)
-                .collect(Collectors.joining(", "));
+                .filter(key -> key.owner() == owner && source.of(key) != null)
+                .map(Key::name);
     }
 
     private static ModelConfig model(ConfigSource source, Values v) {

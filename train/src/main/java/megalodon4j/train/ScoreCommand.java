@@ -58,6 +58,7 @@ final class ScoreCommand extends Subcommand {
         }
         var keys = cache.of(config);
         var windows = stream ? null : windows(config, length);
+        noteKeys(config);
         try (var stop = Stop.onSignal();
                 var backend = device.open(device.precision(config.precision()))) {
             var model = source.load(config, backend);

@@ -42,6 +42,11 @@ abstract class Subcommand implements Callable<Integer> {
         return spec.commandLine().getErr();
     }
 
+    /** Notes what of a config has no effect. */
+    final void noteKeys(RunConfig config) {
+        config.notes().forEach(line -> note("%s", line));
+    }
+
     /** A line on stderr that is no error. */
     final void note(String format, Object... arguments) {
         err().println("note: " + String.format(format, arguments));

@@ -20,7 +20,7 @@ final class SummaryCommand extends Subcommand {
     @Override
     int execute() {
         var config = RunConfig.of(ConfigSource.read(configFile).set(sets));
-        config.notes().forEach(line -> note("%s: %s", configFile, line));
+        noteKeys(config);
         try (var backend = Backend.cpu(1)) {
             print(
                     config.model().kind(),

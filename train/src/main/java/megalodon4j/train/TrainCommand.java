@@ -79,7 +79,7 @@ final class TrainCommand extends Subcommand {
                         "--init-from: without effect, since the run goes on from %s",
                         checkpoint.get().folder());
             }
-            config.notes().forEach(line -> note("%s: %s", configFile, line));
+            noteKeys(config);
             describe(config, precision, corpus, model, folder);
             return train(config, corpus, model, folder, checkpoint, stop);
         }

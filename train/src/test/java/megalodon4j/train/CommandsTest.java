@@ -339,6 +339,14 @@ class CommandsTest {
                 json("score", "--ckpt", checkpoint, "--data", text, "--seq-len", 8, "--json")
                         .get("loss"),
                 score.get("loss"));
+        var file = bare.resolve("config.json");
+        Files.writeString(file, Files.readString(file).replaceFirst("\\{", "{ \"zoom\": 2, \"depth\": 1,"));
+        var note = "note: " + file + ": without effect here: zoom, depth";
+        var generated = run("generate", "--prompt", "A", "--max-new-tokens", 1, "--json", "--ckpt", bare);
+        assertEquals(note, generated.err().strip());
+        assertEquals(
+                note,
+                run("score", "--ckpt", bare, "--data", text, "--json").err().strip());
         Files.writeString(bare.resolve("config.json"), "{\"model_type\": \"gpt2\"}");
         assertRefused("config.json: model_type: gpt2; allowed: megalodon", "generate", "--ckpt", bare);
         Files.delete(bare.resolve("config.json"));

@@ -102,8 +102,9 @@ class ConfigTest {
         assertEquals(7, config.seed());
         assertEquals(
                 List.of(
-                        "without effect here: compile, jit, dtype, gemm_backend, share_emb",
-                        "ignored, keys of model llama: dim"),
+                        folder.resolve("config.yaml")
+                                + ": without effect here: compile, jit, dtype, gemm_backend, share_emb",
+                        folder.resolve("config.yaml") + ": ignored, keys of model llama: dim"),
                 config.notes());
     }
 
