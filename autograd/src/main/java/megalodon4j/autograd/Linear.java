@@ -19,7 +19,7 @@ public record Linear(Parameter weight, Parameter bias) {
         return Ops.linear(x, weight, bias, residual);
     }
 
-    /** {@link #apply(Variable, Variable)} of drop(silu(a) · b), see {@link Ops#gatedLinear}. */
+    /** {@link #apply(Variable, Variable)} of drop(silu(a) · b), which is not kept: {@link Ops#gatedLinear}. a, b: (…, K), b nullable. */
     public Variable applyGated(Variable a, Variable b, Dropout dropout, Variable residual) {
         return Ops.gatedLinear(a, b, dropout, weight, bias, residual);
     }

@@ -35,7 +35,8 @@ public final class Ops {
 
     /**
      * y = drop(silu(a) · b) · wᵀ + bias + residual, of which a and b are kept: {@link Tape#backward} computes the gate again while it goes back
-     * through it. a, b: (…, K), b nullable as in {@link #silu}; w: (N, K); bias: (N); residual: (…, N); a null {@code dropout} drops nothing.
+     * through it. a, b: (…, K), b nullable as in {@link #silu}; w: (N, K); bias: (N); residual: (…, N), nullable like the bias. A null
+     * {@code dropout} drops nothing, another one wants a of shape (B, L, K).
      */
     public static Variable gatedLinear(
             Variable a, Variable b, Dropout dropout, Parameter w, Parameter bias, Variable residual) {
@@ -67,7 +68,8 @@ public final class Ops {
         }
     }
 
-    private static void addedGrad(Tensor dy, Parameter bias, Variable residual) {
+    /** The gradients of what a linear layer adds. The residual may take dy itself: nothing may change it afterwards. */
+    static void addedGrad(Tensor dy, Parameter bias, Variable residual) {
         if (bias != null) {
             dy.backend().sumRows(dy, bias.grad());
         }

@@ -43,9 +43,6 @@ public final class Projections {
         for (int i = 0; i < dy.length; i++) {
             given += dy[i].isBlank() ? 0 : 1;
             dw[i] = layers[i].weight().grad();
-            if (bias[i] != null && !dy[i].isBlank()) {
-                backend.sumRows(dy[i], layers[i].bias().grad());
-            }
         }
         if (given == dy.length) {
             backend.linearGrad(dy, x.value(), w, x.grad(), dw);
@@ -56,8 +53,10 @@ public final class Projections {
                 }
             }
         }
-        if (residual != null && !dy[0].isBlank()) {
-            residual.receive(dy[0]);
+        for (int i = 0; i < dy.length; i++) {
+            if (!dy[i].isBlank()) {
+                Ops.addedGrad(dy[i], layers[i].bias(), i == 0 ? residual : null);
+            }
         }
     }
 }
