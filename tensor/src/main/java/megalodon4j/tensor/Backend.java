@@ -8,10 +8,10 @@ import java.util.function.BiConsumer;
 import java.util.function.Supplier;
 
 /**
- * A device, and the fused kernels that both models are made of, forward and backward.
+ * A device: its memory, and the fused operations that both models are made of, forward and backward.
  *
- * <p>The public methods check shapes and then call the protected kernel of the same name ending in {@code K}, which trusts its arguments:
- * adding a device is implementing those. An error names the operation, what was expected and what came.
+ * <p>An operation checks shapes, fills its results, and calls the device's kernel of the same name ({@link Kernels}), which trusts its arguments.
+ * An error names the operation, what was expected and what came.
  *
  * <p>Conventions. Letters are the paper's: B sequences, L tokens each, D model width, H heads, N complex states a channel, G groups. A tensor is
  * taken as rows × its last dimension unless said otherwise. Results of forward methods are overwritten. Gradients, whose names begin with
@@ -56,6 +56,9 @@ public abstract class Backend implements AutoCloseable {
     public int vectorLanes() {
         return 0;
     }
+
+    /** What the operations run on. */
+    protected abstract Kernels kernels();
 
     // --- memory -----------------------------------------------------------------------------------------------------
 
@@ -155,37 +158,30 @@ public abstract class Backend implements AutoCloseable {
             throw Check.error("copy", "%s does not fit %s", from, to);
         }
         to.fill();
-        copyK(from, to);
+        kernels().elementwise().copy(from, to);
     }
-
-    protected abstract void copyK(Tensor from, Tensor to);
 
     /** y += scale · x, element by element; y = scale · x if y is blank. */
     public final void add(float scale, Tensor x, Tensor y) {
         same("add", "x", x, "y", y);
-        addK(scale, x, y, y.fill());
+        kernels().elementwise().add(scale, x, y, y.fill());
     }
-
-    protected abstract void addK(float scale, Tensor x, Tensor y, boolean add);
 
     /** z = x · y, element by element. */
     public final void multiply(Tensor x, Tensor y, Tensor z) {
         same("multiply", "x", x, "y", y);
         same("multiply", "x", x, "z", z);
         z.fill();
-        multiplyK(x, y, z, false);
+        kernels().elementwise().multiply(x, y, z, false);
     }
 
     /** dx += dz · y, dy += dz · x. */
     public final void multiplyGrad(Tensor dz, Tensor x, Tensor y, Tensor dx, Tensor dy) {
         same("multiplyGrad", "dz", dz, "x", x);
         same("multiplyGrad", "dz", dz, "y", y);
-        multiplyK(dz, y, dx, dx.fill());
-        multiplyK(dz, x, dy, dy.fill());
+        kernels().elementwise().multiply(dz, y, dx, dx.fill());
+        kernels().elementwise().multiply(dz, x, dy, dy.fill());
     }
-
-    /** z (+)= x · y. */
-    protected abstract void multiplyK(Tensor x, Tensor y, Tensor z, boolean add);
 
     /** Σ x²: runs of at most 2048 in float, their sums in double, in an order that depends on the shape alone. */
     public final double sumOfSquares(Tensor x) {
@@ -194,18 +190,15 @@ public abstract class Backend implements AutoCloseable {
 
     /** Σ x² of all the tensors together, one after the other as in {@link #sumOfSquares(Tensor)}. */
     public final double sumOfSquares(List<Tensor> tensors) {
-        return sumOfSquaresK(tensors.stream().filter(x -> !x.isBlank()).toList());
+        return kernels()
+                .reductions()
+                .sumOfSquares(tensors.stream().filter(x -> !x.isBlank()).toList());
     }
-
-    /** None is blank; there may be none. */
-    protected abstract double sumOfSquaresK(List<Tensor> tensors);
 
     /** Σ x: runs of at most 2048 in float, their sums in double, in an order that depends on the shape alone. */
     public final double sum(Tensor x) {
-        return x.isBlank() ? 0 : sumK(x);
+        return x.isBlank() ? 0 : kernels().reductions().sum(x);
     }
-
-    protected abstract double sumK(Tensor x);
 
     // --- products ---------------------------------------------------------------------------------------------------
 
@@ -223,11 +216,8 @@ public abstract class Backend implements AutoCloseable {
         if (c.rows() != m || c.columns() != n) {
             throw Check.error("matmul", "c must be %d × %d, got %s", m, n, c.shape());
         }
-        matmulK(transposeA, transposeB, m, n, k, a, b, c, c.fill());
+        kernels().products().matmul(transposeA, transposeB, m, n, k, a, b, c, c.fill());
     }
-
-    protected abstract void matmulK(
-            boolean transposeA, boolean transposeB, int m, int n, int k, Tensor a, Tensor b, Tensor c, boolean add);
 
     /**
      * y = x · wᵀ + bias + residual.
@@ -245,10 +235,8 @@ public abstract class Backend implements AutoCloseable {
             same("linear", "residual", residual, "y", y);
         }
         y.fill();
-        linearK(x, w, bias, residual, y);
+        kernels().products().linear(x, w, bias, residual, y);
     }
-
-    protected abstract void linearK(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y);
 
     /**
      * Several linear layers of the same input, which is read once: y_i = x · w_iᵀ + bias_i; to the first one the residual is added.
@@ -272,14 +260,7 @@ public abstract class Backend implements AutoCloseable {
         for (var filled : y) {
             filled.fill();
         }
-        linearsK(x, w, bias, residual, y);
-    }
-
-    /** One after the other; a backend may know better. */
-    protected void linearsK(Tensor x, Tensor[] w, Tensor[] bias, Tensor residual, Tensor[] y) {
-        for (int i = 0; i < w.length; i++) {
-            linearK(x, w[i], bias[i], i == 0 ? residual : null, y[i]);
-        }
+        kernels().products().linear(x, w, bias, residual, y);
     }
 
     /**
@@ -298,18 +279,7 @@ public abstract class Backend implements AutoCloseable {
         for (int i = 0; i < dw.length; i++) {
             addW[i] = dw[i].fill();
         }
-        linearsGradK(dy, x, w, dx, dx.fill(), dw, addW);
-    }
-
-    /** One after the other; a backend may know better. */
-    protected void linearsGradK(
-            Tensor[] dy, Tensor x, Tensor[] w, Tensor dx, boolean addX, Tensor[] dw, boolean[] addW) {
-        int rows = x.rows(), inputs = x.columns();
-        for (int i = 0; i < w.length; i++) {
-            int outputs = w[i].rows();
-            matmulK(false, false, rows, inputs, outputs, dy[i], w[i], dx, addX || i > 0);
-            matmulK(true, false, outputs, inputs, rows, dy[i], x, dw[i], addW[i]);
-        }
+        kernels().products().linearGrad(dy, x, w, dx, dx.fill(), dw, addW);
     }
 
     private static void checkLinear(String operation, Tensor x, Tensor w, String name, Tensor y) {
@@ -331,10 +301,8 @@ public abstract class Backend implements AutoCloseable {
     /** dColumns += Σ over rows of dy. dy: (…, N); dColumns: (N): the gradient of a bias. */
     public final void sumRows(Tensor dy, Tensor dColumns) {
         Check.vector("sumRows", "dColumns", dColumns, dy.columns());
-        sumRowsK(dy, dColumns, dColumns.fill());
+        kernels().reductions().sumRows(dy, dColumns, dColumns.fill());
     }
-
-    protected abstract void sumRowsK(Tensor dy, Tensor dColumns, boolean add);
 
     // --- activations ------------------------------------------------------------------------------------------------
 
@@ -345,10 +313,8 @@ public abstract class Backend implements AutoCloseable {
             same("silu", "a", a, "b", b);
         }
         y.fill();
-        siluK(a, b, y);
+        kernels().activations().silu(a, b, y);
     }
-
-    protected abstract void siluK(Tensor a, Tensor b, Tensor y);
 
     /**
      * The gradients of {@link #silu}: da += dy · b · silu'(a), db += dy · silu(a); and y = silu(a) · b once more, to the bit what silu computed.
@@ -365,11 +331,8 @@ public abstract class Backend implements AutoCloseable {
             same("siluGrad", "y", y, "a", a);
             y.fill();
         }
-        siluGradK(dy, a, b, da, db, da.fill(), db != null && db.fill(), y);
+        kernels().activations().siluGrad(dy, a, b, da, db, da.fill(), db != null && db.fill(), y);
     }
-
-    protected abstract void siluGradK(
-            Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB, Tensor y);
 
     /**
      * y = x with some elements dropped, the others divided by 1 − p; also the gradient of itself. Row t, column j of sequence b is element
@@ -382,10 +345,8 @@ public abstract class Backend implements AutoCloseable {
         Check.rank("dropout", "x", x, 3);
         same("dropout", "x", x, "y", y);
         y.fill();
-        dropoutK(dropout, x, y);
+        kernels().dropouts().dropout(dropout, x, y);
     }
-
-    protected abstract void dropoutK(Dropout dropout, Tensor x, Tensor y);
 
     // --- norms ------------------------------------------------------------------------------------------------------
 
@@ -404,28 +365,17 @@ public abstract class Backend implements AutoCloseable {
         Check.vector("rmsNorm", "rstd", rstd, x.rows());
         y.fill();
         rstd.fill();
-        rmsNormK(x, gamma, shift, eps, y, rstd);
+        kernels().norms().rmsNorm(x, gamma, shift, eps, y, rstd);
     }
-
-    protected abstract void rmsNormK(Tensor x, Tensor gamma, float shift, float eps, Tensor y, Tensor rstd);
 
     /** The gradients of {@link #rmsNorm}; dgamma is null where gamma is. */
     public final void rmsNormGrad(
             Tensor dy, Tensor x, Tensor gamma, float shift, Tensor rstd, Tensor dx, Tensor dgamma) {
         same("rmsNormGrad", "dy", dy, "x", x);
-        rmsNormGradK(dy, x, gamma, shift, rstd, dx, dgamma, dx.fill(), dgamma != null && dgamma.fill());
+        kernels()
+                .norms()
+                .rmsNormGrad(dy, x, gamma, shift, rstd, dx, dgamma, dx.fill(), dgamma != null && dgamma.fill());
     }
-
-    protected abstract void rmsNormGradK(
-            Tensor dy,
-            Tensor x,
-            Tensor gamma,
-            float shift,
-            Tensor rstd,
-            Tensor dx,
-            Tensor dgamma,
-            boolean addX,
-            boolean addGamma);
 
     /**
      * y = (x − mean(x)) / sqrt(var(x) + ε) · w + b, row by row (biased variance).
@@ -445,30 +395,18 @@ public abstract class Backend implements AutoCloseable {
         y.fill();
         mean.fill();
         rstd.fill();
-        layerNormK(x, w, b, eps, y, mean, rstd);
+        kernels().norms().layerNorm(x, w, b, eps, y, mean, rstd);
     }
-
-    protected abstract void layerNormK(Tensor x, Tensor w, Tensor b, float eps, Tensor y, Tensor mean, Tensor rstd);
 
     /** The gradients of {@link #layerNorm}; dw and db are null where w and b are. */
     public final void layerNormGrad(
             Tensor dy, Tensor x, Tensor w, Tensor mean, Tensor rstd, Tensor dx, Tensor dw, Tensor db) {
         same("layerNormGrad", "dy", dy, "x", x);
-        layerNormGradK(dy, x, w, mean, rstd, dx, dw, db, dx.fill(), dw != null && dw.fill(), db != null && db.fill());
+        kernels()
+                .norms()
+                .layerNormGrad(
+                        dy, x, w, mean, rstd, dx, dw, db, dx.fill(), dw != null && dw.fill(), db != null && db.fill());
     }
-
-    protected abstract void layerNormGradK(
-            Tensor dy,
-            Tensor x,
-            Tensor w,
-            Tensor mean,
-            Tensor rstd,
-            Tensor dx,
-            Tensor dw,
-            Tensor db,
-            boolean addX,
-            boolean addW,
-            boolean addB);
 
     /**
      * Timestep normalisation: a group norm whose statistics run over time. With g_t the mean of a group's features at t,
@@ -519,20 +457,8 @@ public abstract class Backend implements AutoCloseable {
         y.fill();
         mean.fill();
         rstd.fill();
-        timestepNormK(x, mask, w, b, groups, eps, state, y, mean, rstd);
+        kernels().timestepNorm().timestepNorm(x, mask, w, b, groups, eps, state, y, mean, rstd);
     }
-
-    protected abstract void timestepNormK(
-            Tensor x,
-            Tensor mask,
-            Tensor w,
-            Tensor b,
-            int groups,
-            float eps,
-            Tensor state,
-            Tensor y,
-            Tensor mean,
-            Tensor rstd);
 
     /**
      * The gradients of {@link #timestepNorm} from a fresh state (0, 0, 1): through y_t directly, and through mean_t and var_t to all
@@ -551,38 +477,24 @@ public abstract class Backend implements AutoCloseable {
             Tensor dw,
             Tensor db) {
         same("timestepNormGrad", "dy", dy, "x", x);
-        timestepNormGradK(
-                dy,
-                x,
-                mask,
-                w,
-                groups,
-                eps,
-                mean,
-                rstd,
-                dx,
-                dw,
-                db,
-                dx.fill(),
-                dw != null && dw.fill(),
-                db != null && db.fill());
+        kernels()
+                .timestepNorm()
+                .timestepNormGrad(
+                        dy,
+                        x,
+                        mask,
+                        w,
+                        groups,
+                        eps,
+                        mean,
+                        rstd,
+                        dx,
+                        dw,
+                        db,
+                        dx.fill(),
+                        dw != null && dw.fill(),
+                        db != null && db.fill());
     }
-
-    protected abstract void timestepNormGradK(
-            Tensor dy,
-            Tensor x,
-            Tensor mask,
-            Tensor w,
-            int groups,
-            float eps,
-            Tensor mean,
-            Tensor rstd,
-            Tensor dx,
-            Tensor dw,
-            Tensor db,
-            boolean addX,
-            boolean addW,
-            boolean addB);
 
     // --- attention --------------------------------------------------------------------------------------------------
 
@@ -599,10 +511,8 @@ public abstract class Backend implements AutoCloseable {
     public final void rope(Tensor x, Tensor cos, Tensor sin, int heads, boolean adjacent, boolean inverse) {
         Check.rank("rope", "x", x, 3);
         Check.rope("rope", x.shape().size(1), x.columns(), heads, cos, sin);
-        ropeK(x, cos, sin, heads, adjacent, inverse);
+        kernels().rotary().rope(x, cos, sin, heads, adjacent, inverse);
     }
-
-    protected abstract void ropeK(Tensor x, Tensor cos, Tensor sin, int heads, boolean adjacent, boolean inverse);
 
     /**
      * Megalodon's queries and keys from their shared projection: every head of z is divided by its root mean square, then scaled, shifted
@@ -640,20 +550,8 @@ public abstract class Backend implements AutoCloseable {
         q.fill();
         k.fill();
         rstd.fill();
-        queryKeyK(z, gamma, beta, cos, sin, heads, eps, q, k, rstd);
+        kernels().rotary().queryKey(z, gamma, beta, cos, sin, heads, eps, q, k, rstd);
     }
-
-    protected abstract void queryKeyK(
-            Tensor z,
-            Tensor gamma,
-            Tensor beta,
-            Tensor cos,
-            Tensor sin,
-            int heads,
-            float eps,
-            Tensor q,
-            Tensor k,
-            Tensor rstd);
 
     /** The gradients of {@link #queryKey}. dq and dk are used as working memory: their contents are lost. */
     public final void queryKeyGrad(
@@ -672,25 +570,24 @@ public abstract class Backend implements AutoCloseable {
         same("queryKeyGrad", "dk", dk, "z", z);
         fillWithZeros(dq);
         fillWithZeros(dk);
-        queryKeyGradK(
-                dq, dk, z, gamma, cos, sin, heads, rstd, dz, dgamma, dbeta, dz.fill(), dgamma.fill(), dbeta.fill());
+        kernels()
+                .rotary()
+                .queryKeyGrad(
+                        dq,
+                        dk,
+                        z,
+                        gamma,
+                        cos,
+                        sin,
+                        heads,
+                        rstd,
+                        dz,
+                        dgamma,
+                        dbeta,
+                        dz.fill(),
+                        dgamma.fill(),
+                        dbeta.fill());
     }
-
-    protected abstract void queryKeyGradK(
-            Tensor dq,
-            Tensor dk,
-            Tensor z,
-            Tensor gamma,
-            Tensor cos,
-            Tensor sin,
-            int heads,
-            Tensor rstd,
-            Tensor dz,
-            Tensor dgamma,
-            Tensor dbeta,
-            boolean addZ,
-            boolean addGamma,
-            boolean addBeta);
 
     /**
      * Causal softmax attention, o = softmax(scale · q kᵀ) v for every head, inside chunks.
@@ -735,7 +632,7 @@ public abstract class Backend implements AutoCloseable {
         if (logSum != null) {
             logSum.fill();
         }
-        attentionK(q, k, v, keys, mask, heads, chunk, scale, dropout, o, logSum);
+        kernels().attention().attention(q, k, v, keys, mask, heads, chunk, scale, dropout, o, logSum);
     }
 
     /** {@link #attention} that drops nothing. */
@@ -752,19 +649,6 @@ public abstract class Backend implements AutoCloseable {
             Tensor logSum) {
         attention(q, k, v, keys, mask, heads, chunk, scale, null, o, logSum);
     }
-
-    protected abstract void attentionK(
-            Tensor q,
-            Tensor k,
-            Tensor v,
-            int keys,
-            Tensor mask,
-            int heads,
-            int chunk,
-            float scale,
-            Dropout dropout,
-            Tensor o,
-            Tensor logSum);
 
     /** The gradients of {@link #attention} where C = Lk = Lq. dq, dk, dv are overwritten if blank, else added to. */
     public final void attentionGrad(
@@ -784,9 +668,11 @@ public abstract class Backend implements AutoCloseable {
             Tensor dv) {
         Check.attention("attentionGrad", q, k, v, q.shape().size(1), mask, heads, chunk);
         same("attentionGrad", "dO", dO, "o", o);
-        attentionGradK(
-                dO, q, k, v, mask, heads, chunk, scale, dropout, o, logSum, dq, dk, dv, dq.fill(), dk.fill(),
-                dv.fill());
+        kernels()
+                .attention()
+                .attentionGrad(
+                        dO, q, k, v, mask, heads, chunk, scale, dropout, o, logSum, dq, dk, dv, dq.fill(), dk.fill(),
+                        dv.fill());
     }
 
     /** {@link #attentionGrad} where nothing was dropped. */
@@ -806,25 +692,6 @@ public abstract class Backend implements AutoCloseable {
             Tensor dv) {
         attentionGrad(dO, q, k, v, mask, heads, chunk, scale, null, o, logSum, dq, dk, dv);
     }
-
-    protected abstract void attentionGradK(
-            Tensor dO,
-            Tensor q,
-            Tensor k,
-            Tensor v,
-            Tensor mask,
-            int heads,
-            int chunk,
-            float scale,
-            Dropout dropout,
-            Tensor o,
-            Tensor logSum,
-            Tensor dq,
-            Tensor dk,
-            Tensor dv,
-            boolean addQ,
-            boolean addK,
-            boolean addV);
 
     // --- complex EMA ------------------------------------------------------------------------------------------------
 
@@ -846,11 +713,8 @@ public abstract class Backend implements AutoCloseable {
             Tensor alpha, Tensor delta, Tensor theta, Tensor gammaReal, Tensor gammaImag, Tensor coefficients) {
         Check.elements("emaCoefficients", "coefficients", coefficients, 5 * alpha.elements());
         coefficients.fill();
-        emaCoefficientsK(alpha, delta, theta, gammaReal, gammaImag, coefficients);
+        kernels().emaCoefficients().emaCoefficients(alpha, delta, theta, gammaReal, gammaImag, coefficients);
     }
-
-    protected abstract void emaCoefficientsK(
-            Tensor alpha, Tensor delta, Tensor theta, Tensor gammaReal, Tensor gammaImag, Tensor coefficients);
 
     /** The gradients of {@link #emaCoefficients}. All five results are given. */
     public final void emaCoefficientsGrad(
@@ -863,38 +727,24 @@ public abstract class Backend implements AutoCloseable {
             Tensor dtheta,
             Tensor dgammaReal,
             Tensor dgammaImag) {
-        emaCoefficientsGradK(
-                dcoefficients,
-                alpha,
-                delta,
-                theta,
-                dalpha,
-                ddelta,
-                dtheta,
-                dgammaReal,
-                dgammaImag,
-                dalpha.fill(),
-                ddelta.fill(),
-                dtheta.fill(),
-                dgammaReal.fill(),
-                dgammaImag.fill());
+        kernels()
+                .emaCoefficients()
+                .emaCoefficientsGrad(
+                        dcoefficients,
+                        alpha,
+                        delta,
+                        theta,
+                        dalpha,
+                        ddelta,
+                        dtheta,
+                        dgammaReal,
+                        dgammaImag,
+                        dalpha.fill(),
+                        ddelta.fill(),
+                        dtheta.fill(),
+                        dgammaReal.fill(),
+                        dgammaImag.fill());
     }
-
-    protected abstract void emaCoefficientsGradK(
-            Tensor dcoefficients,
-            Tensor alpha,
-            Tensor delta,
-            Tensor theta,
-            Tensor dalpha,
-            Tensor ddelta,
-            Tensor dtheta,
-            Tensor dgammaReal,
-            Tensor dgammaImag,
-            boolean addAlpha,
-            boolean addDelta,
-            boolean addTheta,
-            boolean addReal,
-            boolean addImag);
 
     /** How the complex EMA of a training step is evaluated; both agree up to rounding. */
     public enum EmaMethod {
@@ -925,11 +775,8 @@ public abstract class Backend implements AutoCloseable {
             throw Check.error("ema", "a state is carried by the scan only");
         }
         y.fill();
-        emaK(x, mask, coefficients, omega, state, method, y);
+        kernels().ema().ema(x, mask, coefficients, omega, state, method, y);
     }
-
-    protected abstract void emaK(
-            Tensor x, Tensor mask, Tensor coefficients, Tensor omega, Tensor state, EmaMethod method, Tensor y);
 
     /** The gradients of {@link #ema} from h = 0. */
     public final void emaGrad(
@@ -944,34 +791,22 @@ public abstract class Backend implements AutoCloseable {
             Tensor domega) {
         Check.ema("emaGrad", x, mask, coefficients, omega);
         same("emaGrad", "dy", dy, "x", x);
-        emaGradK(
-                dy,
-                x,
-                mask,
-                coefficients,
-                omega,
-                method,
-                dx,
-                dcoefficients,
-                domega,
-                dx.fill(),
-                dcoefficients.fill(),
-                domega.fill());
+        kernels()
+                .ema()
+                .emaGrad(
+                        dy,
+                        x,
+                        mask,
+                        coefficients,
+                        omega,
+                        method,
+                        dx,
+                        dcoefficients,
+                        domega,
+                        dx.fill(),
+                        dcoefficients.fill(),
+                        domega.fill());
     }
-
-    protected abstract void emaGradK(
-            Tensor dy,
-            Tensor x,
-            Tensor mask,
-            Tensor coefficients,
-            Tensor omega,
-            EmaMethod method,
-            Tensor dx,
-            Tensor dcoefficients,
-            Tensor domega,
-            boolean addX,
-            boolean addCoefficients,
-            boolean addOmega);
 
     // --- tokens -----------------------------------------------------------------------------------------------------
 
@@ -989,21 +824,16 @@ public abstract class Backend implements AutoCloseable {
         Check.sameBackend("embedding", "table", table, "y", y);
         Check.ids("embedding", ids, table.rows());
         y.fill();
-        embeddingK(ids, table, scale, y);
+        kernels().tokens().embedding(ids, table, scale, y);
     }
-
-    protected abstract void embeddingK(int[] ids, Tensor table, float scale, Tensor y);
 
     /** dtable[ids[r]] += dy[r] · scale, except for the rows of {@code paddingId} (−1: none). */
     public final void embeddingGrad(Tensor dy, int[] ids, int paddingId, float scale, Tensor dtable) {
         if (dy.rows() != ids.length) {
             throw Check.error("embeddingGrad", "dy %s does not fit %d ids", dy.shape(), ids.length);
         }
-        embeddingGradK(dy, ids, paddingId, scale, dtable, dtable.fill());
+        kernels().tokens().embeddingGrad(dy, ids, paddingId, scale, dtable, dtable.fill());
     }
-
-    protected abstract void embeddingGradK(
-            Tensor dy, int[] ids, int paddingId, float scale, Tensor dtable, boolean add);
 
     /** The label of a position that has no target. */
     public static final int IGNORE_INDEX = -100;
@@ -1033,10 +863,8 @@ public abstract class Backend implements AutoCloseable {
             same("crossEntropy", "dlogits", dlogits, "logits", logits);
             dlogits.fill();
         }
-        crossEntropyK(logits, labels, scale, losses, dlogits);
+        kernels().tokens().crossEntropy(logits, labels, scale, losses, dlogits);
     }
-
-    protected abstract void crossEntropyK(Tensor logits, int[] labels, float scale, Tensor losses, Tensor dlogits);
 
     // --- optimizer --------------------------------------------------------------------------------------------------
 
@@ -1071,23 +899,19 @@ public abstract class Backend implements AutoCloseable {
         fillWithZeros(grad);
         fillWithZeros(m);
         fillWithZeros(v);
-        adamK(step, p, grad, m, v);
+        kernels().optimizer().adam(step, p, grad, m, v);
     }
 
     // Reads as zero what is blank.
     private void fillWithZeros(Tensor x) {
         if (!x.fill()) {
-            zeroK(x);
+            kernels().elementwise().zero(x);
         }
     }
-
-    protected abstract void adamK(AdamStep step, Tensor p, Tensor grad, Tensor m, Tensor v);
 
     /** Clears the tensor; unlike a blank one, it is then filled with zeros. */
     public final void zero(Tensor x) {
         x.fill();
-        zeroK(x);
+        kernels().elementwise().zero(x);
     }
-
-    protected abstract void zeroK(Tensor x);
 }

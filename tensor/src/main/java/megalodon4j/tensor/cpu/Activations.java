@@ -19,6 +19,7 @@ import static megalodon4j.tensor.cpu.VectorMath.ROUND;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
@@ -27,7 +28,7 @@ import megalodon4j.tensor.Workers;
  * {@link VectorMath#NEGLIGIBLE} is left out. The exponentials are VectorMath's, written out as explained there: gradients
  * that took them from an array would take a quarter longer.
  */
-final class Activations {
+final class Activations implements Kernels.Activations {
     private final Blocks forward;
     private final Blocks backward;
     private Tensor dy, a, b, y, da, db;
@@ -38,14 +39,16 @@ final class Activations {
         backward = new Blocks(workers, this::backward);
     }
 
-    void silu(Tensor a, Tensor b, Tensor y) {
+    @Override
+    public void silu(Tensor a, Tensor b, Tensor y) {
         this.a = a;
         this.b = b;
         this.y = y;
         forward.elements(y.elements());
     }
 
-    void siluGrad(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB, Tensor y) {
+    @Override
+    public void siluGrad(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB, Tensor y) {
         this.dy = dy;
         this.a = a;
         this.b = b;

@@ -7,11 +7,12 @@ import static megalodon4j.tensor.cpu.Lanes.W;
 
 import jdk.incubator.vector.FloatVector;
 import megalodon4j.tensor.Backend.AdamStep;
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
 /** The step of Adam: four streams in, three out, one pass. */
-final class Adam {
+final class Adam implements Kernels.Optimizer {
     private final Blocks loop;
     private AdamStep step;
     private Tensor p, grad, m, v;
@@ -20,7 +21,8 @@ final class Adam {
         loop = new Blocks(workers, this::step);
     }
 
-    void step(AdamStep step, Tensor p, Tensor grad, Tensor m, Tensor v) {
+    @Override
+    public void adam(AdamStep step, Tensor p, Tensor grad, Tensor m, Tensor v) {
         this.step = step;
         this.p = p;
         this.grad = grad;

@@ -6,6 +6,7 @@ import static megalodon4j.tensor.cpu.Gemm.NR;
 
 import java.util.Arrays;
 import megalodon4j.tensor.Dropout;
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
@@ -17,7 +18,7 @@ import megalodon4j.tensor.Workers;
  * forward Sᵀ = K Qᵀ and Oᵀ = Vᵀ Pᵀ; backward S = Q Kᵀ, dP = dO Vᵀ, dVᵀ = dOᵀ P, dKᵀ = Qᵀ dS and dQ = dS K. Backward recomputes the
  * probabilities from the saved logarithms of their sums, as FlashAttention does (Dao et al. 2022).
  */
-final class Attention {
+final class Attention implements Kernels.Attention {
     private final Workers workers;
     private final Dropouts dropouts;
     private final WorkerScratch scratch;
@@ -48,7 +49,8 @@ final class Attention {
         }
     }
 
-    void forward(
+    @Override
+    public void attention(
             Tensor q,
             Tensor k,
             Tensor v,
@@ -163,7 +165,8 @@ final class Attention {
         }
     }
 
-    void backward(
+    @Override
+    public void attentionGrad(
             Tensor dO,
             Tensor q,
             Tensor k,

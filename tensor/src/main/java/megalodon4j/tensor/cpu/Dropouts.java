@@ -4,11 +4,12 @@ import static megalodon4j.tensor.cpu.CpuStorage.data;
 import static megalodon4j.tensor.cpu.CpuStorage.offset;
 
 import megalodon4j.tensor.Dropout;
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
 /** Dropout by factors, 0 or 1 / (1 − p), that are made row by row where they are needed. */
-final class Dropouts {
+final class Dropouts implements Kernels.Dropouts {
     private final Workers workers;
     private final WorkerScratch scratch;
     private final int[][] words; // (workers, 4), each in a cache line of its own
@@ -19,7 +20,8 @@ final class Dropouts {
         words = new int[workers.count()][32];
     }
 
-    void apply(Dropout dropout, Tensor x, Tensor y) {
+    @Override
+    public void dropout(Dropout dropout, Tensor x, Tensor y) {
         int length = x.shape().size(1), columns = x.columns();
         float[] xs = data(x), ys = data(y);
         int xo = offset(x), yo = offset(y);

@@ -9,11 +9,12 @@ import static megalodon4j.tensor.cpu.VectorMath.NEGLIGIBLE;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
 /** Copies, sums and products, element by element. */
-final class Elementwise {
+final class Elementwise implements Kernels.Elementwise {
     private final Blocks copy;
     private final Blocks zero;
     private final Blocks addition;
@@ -29,18 +30,21 @@ final class Elementwise {
         product = new Blocks(workers, this::multiply);
     }
 
-    void copy(Tensor from, Tensor to) {
+    @Override
+    public void copy(Tensor from, Tensor to) {
         x = from;
         y = to;
         copy.elements(to.elements());
     }
 
-    void zero(Tensor x) {
+    @Override
+    public void zero(Tensor x) {
         this.x = x;
         zero.elements(x.elements());
     }
 
-    void add(float scale, Tensor x, Tensor y, boolean add) {
+    @Override
+    public void add(float scale, Tensor x, Tensor y, boolean add) {
         this.scale = scale;
         this.x = x;
         this.y = y;
@@ -48,7 +52,8 @@ final class Elementwise {
         addition.elements(y.elements());
     }
 
-    void multiply(Tensor x, Tensor y, Tensor z, boolean add) {
+    @Override
+    public void multiply(Tensor x, Tensor y, Tensor z, boolean add) {
         this.x = x;
         this.y = y;
         this.z = z;

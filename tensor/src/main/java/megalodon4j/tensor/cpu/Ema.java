@@ -5,6 +5,7 @@ import static megalodon4j.tensor.cpu.CpuStorage.offset;
 import static megalodon4j.tensor.cpu.Lanes.W;
 
 import megalodon4j.tensor.Backend.EmaMethod;
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
@@ -15,7 +16,7 @@ import megalodon4j.tensor.Workers;
  * <p>Backward needs all states in reverse order. They are not kept: a forward pass stores those at the start of each segment, from which the
  * segment is recomputed.
  */
-final class Ema {
+final class Ema implements Kernels.Ema {
     private final Workers workers;
     private final WorkerScratch scratch;
     private final EmaScan[] scans;
@@ -32,7 +33,9 @@ final class Ema {
         this.fft = new EmaFft(workers);
     }
 
-    void forward(Tensor x, Tensor mask, Tensor coefficients, Tensor omega, Tensor state, EmaMethod method, Tensor y) {
+    @Override
+    public void ema(
+            Tensor x, Tensor mask, Tensor coefficients, Tensor omega, Tensor state, EmaMethod method, Tensor y) {
         if (method == EmaMethod.FFT) {
             fft.forward(x, mask, coefficients, omega, y);
             return;
@@ -75,7 +78,8 @@ final class Ema {
         return scans[worker];
     }
 
-    void backward(
+    @Override
+    public void emaGrad(
             Tensor dy,
             Tensor x,
             Tensor mask,

@@ -2,11 +2,12 @@ package megalodon4j.tensor.cpu;
 
 import static megalodon4j.tensor.cpu.CpuStorage.data;
 
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
 /** From the parameters of the complex EMA to its coefficients and back; a few thousand numbers, computed in double. */
-final class EmaCoefficients {
+final class EmaCoefficients implements Kernels.EmaCoefficients {
     /** Channels of one item. */
     private static final int BLOCK = 32;
 
@@ -21,7 +22,9 @@ final class EmaCoefficients {
         backward = new Blocks(workers, this::backward);
     }
 
-    void forward(Tensor alpha, Tensor delta, Tensor theta, Tensor gammaReal, Tensor gammaImag, Tensor coefficients) {
+    @Override
+    public void emaCoefficients(
+            Tensor alpha, Tensor delta, Tensor theta, Tensor gammaReal, Tensor gammaImag, Tensor coefficients) {
         this.alpha = alpha;
         this.delta = delta;
         this.theta = theta;
@@ -49,7 +52,8 @@ final class EmaCoefficients {
         }
     }
 
-    void backward(
+    @Override
+    public void emaCoefficientsGrad(
             Tensor dcoefficients,
             Tensor alpha,
             Tensor delta,

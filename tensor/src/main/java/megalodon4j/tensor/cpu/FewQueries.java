@@ -34,7 +34,7 @@ final class FewQueries {
         this.scratch = new WorkerScratch(workers);
     }
 
-    /** The arguments of {@link Attention#forward}. */
+    /** The arguments of {@link Attention#attention}. */
     private record Call(
             Tensor q,
             Tensor k,

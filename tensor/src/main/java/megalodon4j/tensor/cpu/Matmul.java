@@ -8,6 +8,7 @@ import static megalodon4j.tensor.cpu.Lanes.W;
 import java.util.ArrayList;
 import java.util.List;
 import jdk.incubator.vector.FloatVector;
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
@@ -18,7 +19,7 @@ import megalodon4j.tensor.Workers;
  * <p>Products that share a matrix are computed in one loop, where it is read and packed once: those of the same A (several layers of one
  * input), of the same C (the gradient of that input, a sum), or of the same B (the gradients of the layers' weights).
  */
-final class Matmul {
+final class Matmul implements Kernels.Products {
     /** The most floats of B that are packed at a time, where there is more than one block of them. */
     private static final int PACKED = 1 << 20;
 
@@ -70,21 +71,24 @@ final class Matmul {
         this.fewRows = new FewRows(workers);
     }
 
-    void matmul(
+    @Override
+    public void matmul(
             boolean transposeA, boolean transposeB, int m, int n, int k, Tensor a, Tensor b, Tensor c, boolean add) {
         begin(transposeA);
         add(transposeA, transposeB, m, n, k, a, b, c, add, null, null);
         run();
     }
 
-    void linear(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {
+    @Override
+    public void linear(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {
         begin(false);
         addLinear(x, w, bias, residual, y);
         run();
     }
 
     /** y_i = x · w_iᵀ + bias_i, the first one + residual. */
-    void linears(Tensor x, Tensor[] w, Tensor[] bias, Tensor residual, Tensor[] y) {
+    @Override
+    public void linear(Tensor x, Tensor[] w, Tensor[] bias, Tensor residual, Tensor[] y) {
         begin(false);
         for (int i = 0; i < w.length; i++) {
             addLinear(x, w[i], bias[i], i == 0 ? residual : null, y[i]);
@@ -100,8 +104,14 @@ final class Matmul {
         }
     }
 
+    @Override
+    public void linearGrad(Tensor[] dy, Tensor x, Tensor[] w, Tensor dx, boolean addX, Tensor[] dw, boolean[] addW) {
+        linearGradX(dy, w, dx, addX);
+        linearGradW(dy, x, dw, addW);
+    }
+
     /** dx (+)= Σ dy_i · w_i. */
-    void linearsGradX(Tensor[] dy, Tensor[] w, Tensor dx, boolean addX) {
+    private void linearGradX(Tensor[] dy, Tensor[] w, Tensor dx, boolean addX) {
         begin(false);
         for (int i = 0; i < dy.length; i++) {
             add(false, false, dx.rows(), dx.columns(), dy[i].columns(), dy[i], w[i], dx, addX || i > 0, null, null);
@@ -110,7 +120,7 @@ final class Matmul {
     }
 
     /** dw_i (+)= dy_iᵀ · x. */
-    void linearsGradW(Tensor[] dy, Tensor x, Tensor[] dw, boolean[] addW) {
+    private void linearGradW(Tensor[] dy, Tensor x, Tensor[] dw, boolean[] addW) {
         begin(true);
         for (int i = 0; i < dy.length; i++) {
             add(true, false, dy[i].columns(), x.columns(), x.rows(), dy[i], x, dw[i], addW[i], null, null);

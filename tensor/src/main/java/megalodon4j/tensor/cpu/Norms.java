@@ -6,6 +6,7 @@ import static megalodon4j.tensor.cpu.Lanes.SPECIES;
 import static megalodon4j.tensor.cpu.Lanes.W;
 
 import jdk.incubator.vector.FloatVector;
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
@@ -13,7 +14,7 @@ import megalodon4j.tensor.Workers;
  * RMS norm and layer norm, which are one: y = (x − μ) · r · factor + offset with r = 1 / sqrt(mean((x − μ)²) + ε), where the RMS norm
  * has μ = 0 and no offset. Forward, a row is read once from memory and then again from the first-level cache.
  */
-final class Norms {
+final class Norms implements Kernels.Norms {
     private final Blocks forward;
     private final Blocks backward;
     private final ColumnSums factorSums;
@@ -31,13 +32,15 @@ final class Norms {
         offsetSums = new ColumnSums(workers);
     }
 
-    void rmsNorm(Tensor x, Tensor gamma, float shift, float eps, Tensor y, Tensor rstd) {
+    @Override
+    public void rmsNorm(Tensor x, Tensor gamma, float shift, float eps, Tensor y, Tensor rstd) {
         factor = Scratch.affine(gamma, x.columns(), shift, 1, 1, factor);
         offsets = Scratch.affine(null, x.columns(), 0, 1, 0, offsets);
         forward(x, eps, y, null, rstd);
     }
 
-    void rmsNormGrad(
+    @Override
+    public void rmsNormGrad(
             Tensor dy,
             Tensor x,
             Tensor gamma,
@@ -51,13 +54,15 @@ final class Norms {
         backward(dy, x, null, rstd, dx, dgamma, null, addX, addGamma, false);
     }
 
-    void layerNorm(Tensor x, Tensor w, Tensor b, float eps, Tensor y, Tensor mean, Tensor rstd) {
+    @Override
+    public void layerNorm(Tensor x, Tensor w, Tensor b, float eps, Tensor y, Tensor mean, Tensor rstd) {
         factor = Scratch.affine(w, x.columns(), 0, 1, 1, factor);
         offsets = Scratch.affine(b, x.columns(), 0, 1, 0, offsets);
         forward(x, eps, y, mean, rstd);
     }
 
-    void layerNormGrad(
+    @Override
+    public void layerNormGrad(
             Tensor dy,
             Tensor x,
             Tensor w,

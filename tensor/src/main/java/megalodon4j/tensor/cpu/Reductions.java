@@ -5,7 +5,9 @@ import static megalodon4j.tensor.cpu.CpuStorage.offset;
 import static megalodon4j.tensor.cpu.Lanes.SPECIES;
 import static megalodon4j.tensor.cpu.Lanes.W;
 
+import java.util.List;
 import jdk.incubator.vector.FloatVector;
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
@@ -13,7 +15,7 @@ import megalodon4j.tensor.Workers;
  * Sums, in an order that depends on the shape alone. The static methods sum a row in float; sums of whole tensors cut them into short
  * runs whose sums they add in double.
  */
-final class Reductions {
+final class Reductions implements Kernels.Reductions {
     // 4 × 16 lanes take 32 summands each: hardly any rounding, and the flush to double costs nothing.
     private static final int RUN = 2048;
 
@@ -30,12 +32,18 @@ final class Reductions {
         columnSums = new ColumnSums(workers);
     }
 
-    double sum(Tensor x) {
+    @Override
+    public double sum(Tensor x) {
         return sum(x, false);
     }
 
-    double sumOfSquares(Tensor x) {
-        return sum(x, true);
+    @Override
+    public double sumOfSquares(List<Tensor> tensors) {
+        double sum = 0;
+        for (var x : tensors) {
+            sum += sum(x, true);
+        }
+        return sum;
     }
 
     private double sum(Tensor x, boolean squared) {
@@ -62,7 +70,8 @@ final class Reductions {
         partial[from / Blocks.ELEMENTS] = sum;
     }
 
-    void sumRows(Tensor dy, Tensor dColumns, boolean add) {
+    @Override
+    public void sumRows(Tensor dy, Tensor dColumns, boolean add) {
         x = dy;
         columnSums.start(dColumns, dy.rows());
         rows.rows(dy.rows());

@@ -7,6 +7,7 @@ import static megalodon4j.tensor.cpu.Lanes.W;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorShuffle;
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
@@ -14,7 +15,7 @@ import megalodon4j.tensor.Workers;
  * Rotary positions, and Megalodon's queries and keys, which are rotated as they are made. A pair (a, b) turns by its angle:
  * (a cos − b sin, b cos + a sin).
  */
-final class Rotary {
+final class Rotary implements Kernels.Rotary {
     // Adjacent pairs: W cosines serve 2W features, the lower half of them the first W; the neighbour is lane xor 1.
     private static final VectorShuffle<Float> LOWER = VectorShuffle.fromOp(SPECIES, lane -> lane / 2);
     private static final VectorShuffle<Float> UPPER = VectorShuffle.fromOp(SPECIES, lane -> (lane + W) / 2);
@@ -42,7 +43,8 @@ final class Rotary {
         betaSums = new ColumnSums(workers);
     }
 
-    void rope(Tensor x, Tensor cos, Tensor sin, int heads, boolean adjacent, boolean inverse) {
+    @Override
+    public void rope(Tensor x, Tensor cos, Tensor sin, int heads, boolean adjacent, boolean inverse) {
         this.x = x;
         this.cos = cos;
         this.sin = sin;
@@ -68,7 +70,8 @@ final class Rotary {
         }
     }
 
-    void queryKey(
+    @Override
+    public void queryKey(
             Tensor z,
             Tensor gamma,
             Tensor beta,
@@ -113,7 +116,8 @@ final class Rotary {
      * Turned back, dq and dk are the gradients of u · factor + beta for u = z · r. With g = dq · factor[0] + dk · factor[1]:
      * dz = r · (g − u mean(g u)).
      */
-    void queryKeyGrad(
+    @Override
+    public void queryKeyGrad(
             Tensor dq,
             Tensor dk,
             Tensor z,

@@ -6,6 +6,7 @@ import static megalodon4j.tensor.cpu.Lanes.SPECIES;
 import static megalodon4j.tensor.cpu.Lanes.W;
 
 import jdk.incubator.vector.FloatVector;
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
@@ -26,7 +27,7 @@ import megalodon4j.tensor.Workers;
  * dx_t = dŷ_t rstd_t + dg_t / (D/G)
  * </pre>
  */
-final class TimestepNorm {
+final class TimestepNorm implements Kernels.TimestepNorm {
     private static final double FLOOR = 1e-6;
 
     // Groups whose recurrence is one item: a cache line of a token's means, and more where there are few tokens.
@@ -60,7 +61,8 @@ final class TimestepNorm {
         scratch = new WorkerScratch(workers);
     }
 
-    void forward(
+    @Override
+    public void timestepNorm(
             Tensor x,
             Tensor mask,
             Tensor w,
@@ -120,7 +122,8 @@ final class TimestepNorm {
         }
     }
 
-    void backward(
+    @Override
+    public void timestepNormGrad(
             Tensor dy,
             Tensor x,
             Tensor mask,

@@ -10,11 +10,12 @@ import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
 import megalodon4j.tensor.Backend;
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
 /** Where tokens become numbers and numbers tokens: the look-up in the embedding, and the cross-entropy of logits. */
-final class Tokens {
+final class Tokens implements Kernels.Tokens {
     // Columns of the embedding's gradient that one item walks all tokens for.
     private static final int STRIP = 64;
 
@@ -29,7 +30,8 @@ final class Tokens {
         scratch = new float[workers.count()][RUN];
     }
 
-    void embedding(int[] ids, Tensor table, float scale, Tensor y) {
+    @Override
+    public void embedding(int[] ids, Tensor table, float scale, Tensor y) {
         int d = table.columns();
         float[] rows = data(table), ys = data(y);
         int to = offset(table), yo = offset(y);
@@ -41,7 +43,8 @@ final class Tokens {
                 .rows(ids.length);
     }
 
-    void embeddingGrad(Tensor dy, int[] ids, int paddingId, float scale, Tensor dtable, boolean add) {
+    @Override
+    public void embeddingGrad(Tensor dy, int[] ids, int paddingId, float scale, Tensor dtable, boolean add) {
         int d = dtable.columns(), vocabulary = dtable.rows();
         float[] dys = data(dy), rows = data(dtable);
         int dyo = offset(dy), to = offset(dtable);
@@ -61,7 +64,8 @@ final class Tokens {
                 .blocks(d, STRIP);
     }
 
-    void crossEntropy(Tensor logits, int[] labels, float scale, Tensor losses, Tensor dlogits) {
+    @Override
+    public void crossEntropy(Tensor logits, int[] labels, float scale, Tensor losses, Tensor dlogits) {
         int v = logits.columns();
         float[] xs = data(logits), ls = data(losses), ds = data(dlogits);
         int xo = offset(logits), lo = offset(losses), dlo = offset(dlogits);

@@ -3,10 +3,11 @@ package megalodon4j.tensor.cuda;
 import static megalodon4j.tensor.cuda.Launcher.flag;
 
 import megalodon4j.tensor.Dropout;
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 
 /** Causal attention by tiles, within chunks. */
-final class Attention {
+final class Attention implements Kernels.Attention {
     private static final int TILE = 64;
     private static final int THREADS = 128;
 
@@ -16,7 +17,8 @@ final class Attention {
         this.launcher = launcher;
     }
 
-    void forward(
+    @Override
+    public void attention(
             Tensor q,
             Tensor k,
             Tensor v,
@@ -56,7 +58,8 @@ final class Attention {
         launcher.dropout(launch, dropout).run();
     }
 
-    void backward(
+    @Override
+    public void attentionGrad(
             Tensor dO,
             Tensor q,
             Tensor k,

@@ -38,7 +38,7 @@ final class Device implements AutoCloseable {
     private final Staging staging;
     private final Products products;
     private final Transforms transforms;
-    private final Kernels kernels;
+    private final Modules modules;
     private final Launch launch = new Launch(this, arena);
     private final Counters counters = new Counters();
     private final Scratch scratchA = new Scratch();
@@ -73,8 +73,8 @@ final class Device implements AutoCloseable {
             releases.push(products::close);
             transforms = new Transforms(toolkit.fft(), stream);
             releases.push(transforms::close);
-            kernels = new Kernels(driver, toolkit.compiler(), 10 * capability[0] + capability[1]);
-            releases.push(kernels::unload);
+            modules = new Modules(driver, toolkit.compiler(), 10 * capability[0] + capability[1]);
+            releases.push(modules::unload);
         } catch (RuntimeException e) {
             releaseAll();
             throw e;
@@ -296,15 +296,15 @@ final class Device implements AutoCloseable {
      * @param sharedBytes of dynamic shared memory; more than 48 KB are asked for as needed
      */
     Launch kernel(String name, int gridX, int gridY, int block, int sharedBytes) {
-        if (!kernels.has(name)) {
+        if (!modules.has(name)) {
             requireNoCapture("load the kernel " + name);
         }
         enter();
-        return launch.of(kernels.get(name, sharedBytes), gridX, gridY, block, sharedBytes);
+        return launch.of(modules.get(name, sharedBytes), gridX, gridY, block, sharedBytes);
     }
 
     /** What {@link Launch#run} does. */
-    void launch(Kernels.Kernel kernel, int gridX, int gridY, int block, int sharedBytes, long arguments, long traffic) {
+    void launch(Modules.Kernel kernel, int gridX, int gridY, int block, int sharedBytes, long arguments, long traffic) {
         enter();
         int status = driver.launchKernel.status(
                 kernel.function, gridX, gridY, 1, block, 1, 1, sharedBytes, stream, arguments, 0);

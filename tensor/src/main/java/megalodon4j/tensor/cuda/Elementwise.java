@@ -4,29 +4,33 @@ import static megalodon4j.tensor.cuda.Launcher.flag;
 
 import megalodon4j.tensor.Backend.AdamStep;
 import megalodon4j.tensor.Dropout;
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 
 /** What happens to each element by itself: sums, products, activations, the step of Adam. */
-final class Elementwise {
+final class Elementwise implements Kernels.Elementwise, Kernels.Activations, Kernels.Dropouts, Kernels.Optimizer {
     private final Launcher launcher;
 
     Elementwise(Launcher launcher) {
         this.launcher = launcher;
     }
 
-    void copy(Tensor from, Tensor to) {
+    @Override
+    public void copy(Tensor from, Tensor to) {
         if (from.elements() > 0) {
             launcher.device.copy(launcher.at(from), launcher.at(to), (long) from.elements() * Float.BYTES);
         }
     }
 
-    void zero(Tensor x) {
+    @Override
+    public void zero(Tensor x) {
         if (x.elements() > 0) {
             launcher.device.fill(launcher.at(x), 0, x.elements());
         }
     }
 
-    void add(float scale, Tensor x, Tensor y, boolean add) {
+    @Override
+    public void add(float scale, Tensor x, Tensor y, boolean add) {
         int n = x.elements();
         launcher.each("elementwise.add", n, (add ? 3L : 2L) * n)
                 .f32(scale)
@@ -37,7 +41,8 @@ final class Elementwise {
                 .run();
     }
 
-    void multiply(Tensor x, Tensor y, Tensor z, boolean add) {
+    @Override
+    public void multiply(Tensor x, Tensor y, Tensor z, boolean add) {
         int n = x.elements();
         launcher.each("elementwise.multiply", n, (add ? 4L : 3L) * n)
                 .ptr(launcher.at(x))
@@ -48,7 +53,8 @@ final class Elementwise {
                 .run();
     }
 
-    void silu(Tensor a, Tensor b, Tensor y) {
+    @Override
+    public void silu(Tensor a, Tensor b, Tensor y) {
         int n = a.elements();
         launcher.each("elementwise.silu", n, (b == null ? 2L : 3L) * n)
                 .ptr(launcher.at(a))
@@ -58,7 +64,8 @@ final class Elementwise {
                 .run();
     }
 
-    void siluGrad(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB, Tensor y) {
+    @Override
+    public void siluGrad(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, boolean addA, boolean addB, Tensor y) {
         int n = a.elements();
         long floats = ((b == null ? 3L : 5L) + flag(addA) + flag(addB) + flag(y != null)) * n;
         launcher.each("elementwise.siluGrad", n, floats)
@@ -74,7 +81,8 @@ final class Elementwise {
                 .run();
     }
 
-    void dropout(Dropout dropout, Tensor x, Tensor y) {
+    @Override
+    public void dropout(Dropout dropout, Tensor x, Tensor y) {
         int n = x.elements();
         var launch = launcher.each("elementwise.dropout", n, 2L * n)
                 .ptr(launcher.at(x))
@@ -85,7 +93,8 @@ final class Elementwise {
         launcher.dropout(launch, dropout).run();
     }
 
-    void adam(AdamStep step, Tensor p, Tensor grad, Tensor m, Tensor v) {
+    @Override
+    public void adam(AdamStep step, Tensor p, Tensor grad, Tensor m, Tensor v) {
         int n = p.elements();
         launcher.each("elementwise.adam", n, 7L * n)
                 .ptr(launcher.at(p))

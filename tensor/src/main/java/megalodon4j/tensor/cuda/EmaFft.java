@@ -11,11 +11,11 @@ final class EmaFft {
     private static final int THREADS = 256;
 
     private final Launcher launcher;
-    private final Ema ema;
+    private final EmaScan scan;
 
-    EmaFft(Launcher launcher, Ema ema) {
+    EmaFft(Launcher launcher, EmaScan scan) {
         this.launcher = launcher;
-        this.ema = ema;
+        this.scan = scan;
     }
 
     // A power of two ≥ 2L: the convolution does not wrap around.
@@ -72,7 +72,7 @@ final class EmaFft {
             launcher.device.fftInverse(size(x), channels, dk, dkernel);
             kernelGrad(dkernel, x, c, dc, addCoefficients);
         }
-        ema.omegaGrad(dy, x, mask, domega, addOmega);
+        scan.omegaGrad(dy, x, mask, domega, addOmega);
     }
 
     /** The spectrum (D, size / 2 + 1) of the convolution's kernel. */

@@ -11,7 +11,7 @@ final class Launch {
     private final Device device;
     private final MemorySegment values;
     private final MemorySegment pointers;
-    private Kernels.Kernel kernel;
+    private Modules.Kernel kernel;
     private int gridX;
     private int gridY;
     private int block;
@@ -25,7 +25,7 @@ final class Launch {
         pointers = arena.allocate(ValueLayout.JAVA_LONG, MOST_ARGUMENTS + 1);
     }
 
-    Launch of(Kernels.Kernel kernel, int gridX, int gridY, int block, int sharedBytes) {
+    Launch of(Modules.Kernel kernel, int gridX, int gridY, int block, int sharedBytes) {
         this.kernel = kernel;
         this.gridX = gridX;
         this.gridY = gridY;

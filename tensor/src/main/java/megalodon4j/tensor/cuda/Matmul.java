@@ -1,10 +1,11 @@
 package megalodon4j.tensor.cuda;
 
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Precision;
 import megalodon4j.tensor.Tensor;
 
 /** Matrix products by cuBLAS, and what follows them. */
-final class Matmul {
+final class Matmul implements Kernels.Products {
     private final Launcher launcher;
     private final Precision precision;
 
@@ -13,7 +14,8 @@ final class Matmul {
         this.precision = precision;
     }
 
-    void matmul(
+    @Override
+    public void matmul(
             boolean transposeA, boolean transposeB, int m, int n, int k, Tensor a, Tensor b, Tensor c, boolean add) {
         if (m == 0 || n == 0) {
             return;
@@ -41,7 +43,8 @@ final class Matmul {
                 n);
     }
 
-    void linear(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {
+    @Override
+    public void linear(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {
         matmul(false, true, x.rows(), w.rows(), x.columns(), x, w, y, false);
         if (bias != null || residual != null) {
             int n = y.elements();

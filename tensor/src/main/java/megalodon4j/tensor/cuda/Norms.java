@@ -2,10 +2,11 @@ package megalodon4j.tensor.cuda;
 
 import static megalodon4j.tensor.cuda.Launcher.flag;
 
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 
 /** Norms over rows. */
-final class Norms {
+final class Norms implements Kernels.Norms {
     private final Launcher launcher;
     private final Reductions reductions;
 
@@ -14,7 +15,8 @@ final class Norms {
         this.reductions = reductions;
     }
 
-    void rmsNorm(Tensor x, Tensor gamma, float shift, float eps, Tensor y, Tensor rstd) {
+    @Override
+    public void rmsNorm(Tensor x, Tensor gamma, float shift, float eps, Tensor y, Tensor rstd) {
         launcher.warps("norms.rmsNorm", x.rows(), 2L * x.elements())
                 .ptr(launcher.at(x))
                 .ptr(launcher.at(gamma))
@@ -27,7 +29,8 @@ final class Norms {
                 .run();
     }
 
-    void rmsNormGrad(
+    @Override
+    public void rmsNormGrad(
             Tensor dy,
             Tensor x,
             Tensor gamma,
@@ -65,7 +68,8 @@ final class Norms {
         }
     }
 
-    void layerNorm(Tensor x, Tensor w, Tensor b, float eps, Tensor y, Tensor mean, Tensor rstd) {
+    @Override
+    public void layerNorm(Tensor x, Tensor w, Tensor b, float eps, Tensor y, Tensor mean, Tensor rstd) {
         launcher.warps("norms.layerNorm", x.rows(), 2L * x.elements())
                 .ptr(launcher.at(x))
                 .ptr(launcher.at(w))
@@ -79,7 +83,8 @@ final class Norms {
                 .run();
     }
 
-    void layerNormGrad(
+    @Override
+    public void layerNormGrad(
             Tensor dy,
             Tensor x,
             Tensor w,

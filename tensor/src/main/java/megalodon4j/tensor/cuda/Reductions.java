@@ -3,10 +3,11 @@ package megalodon4j.tensor.cuda;
 import static megalodon4j.tensor.cuda.Launcher.flag;
 
 import java.util.List;
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 
 /** Sums of whole tensors and of columns, in an order that depends on the shapes alone. */
-final class Reductions {
+final class Reductions implements Kernels.Reductions {
     private static final int RUN = 4096;
     private static final int BLOCK = 256;
 
@@ -16,8 +17,18 @@ final class Reductions {
         this.launcher = launcher;
     }
 
+    @Override
+    public double sum(Tensor x) {
+        return sum(List.of(x), false);
+    }
+
+    @Override
+    public double sumOfSquares(List<Tensor> tensors) {
+        return tensors.isEmpty() ? 0 : sum(tensors, true);
+    }
+
     /** Σ x or Σ x² of all the tensors together; waits for it. */
-    double sum(List<Tensor> tensors, boolean squared) {
+    private double sum(List<Tensor> tensors, boolean squared) {
         int blocks = 0;
         for (var x : tensors) {
             blocks += blocks(x);
@@ -49,7 +60,8 @@ final class Reductions {
         return (int) Math.max(1, Launcher.blocks(x.elements(), RUN));
     }
 
-    void sumRows(Tensor dy, Tensor dColumns, boolean add) {
+    @Override
+    public void sumRows(Tensor dy, Tensor dColumns, boolean add) {
         int rows = dy.rows(), columns = dy.columns();
         launcher.columnSums(
                 "reductions.sumRows",

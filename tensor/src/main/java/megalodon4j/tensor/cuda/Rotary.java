@@ -2,17 +2,19 @@ package megalodon4j.tensor.cuda;
 
 import static megalodon4j.tensor.cuda.Launcher.flag;
 
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 
 /** Rotary positions, and Megalodon's queries and keys. */
-final class Rotary {
+final class Rotary implements Kernels.Rotary {
     private final Launcher launcher;
 
     Rotary(Launcher launcher) {
         this.launcher = launcher;
     }
 
-    void rope(Tensor x, Tensor cos, Tensor sin, int heads, boolean adjacent, boolean inverse) {
+    @Override
+    public void rope(Tensor x, Tensor cos, Tensor sin, int heads, boolean adjacent, boolean inverse) {
         int pairs = x.elements() / 2;
         launcher.each("rotary.rope", pairs, 2L * x.elements())
                 .ptr(launcher.at(x))
@@ -27,7 +29,8 @@ final class Rotary {
                 .run();
     }
 
-    void queryKey(
+    @Override
+    public void queryKey(
             Tensor z,
             Tensor gamma,
             Tensor beta,
@@ -55,7 +58,8 @@ final class Rotary {
                 .run();
     }
 
-    void queryKeyGrad(
+    @Override
+    public void queryKeyGrad(
             Tensor dq,
             Tensor dk,
             Tensor z,

@@ -2,10 +2,11 @@ package megalodon4j.tensor.cuda;
 
 import static megalodon4j.tensor.cuda.Launcher.flag;
 
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 
 /** Timestep normalisation in three passes, forward and backward alike: sums of groups, a scan over time, the result. */
-final class TimestepNorm {
+final class TimestepNorm implements Kernels.TimestepNorm {
     private final Launcher launcher;
     private final Reductions reductions;
 
@@ -14,7 +15,8 @@ final class TimestepNorm {
         this.reductions = reductions;
     }
 
-    void forward(
+    @Override
+    public void timestepNorm(
             Tensor x,
             Tensor mask,
             Tensor w,
@@ -64,7 +66,8 @@ final class TimestepNorm {
                 .run();
     }
 
-    void backward(
+    @Override
+    public void timestepNormGrad(
             Tensor dy,
             Tensor x,
             Tensor mask,

@@ -1,9 +1,10 @@
 package megalodon4j.tensor.cuda;
 
+import megalodon4j.tensor.Kernels;
 import megalodon4j.tensor.Tensor;
 
 /** Where tokens become numbers and numbers tokens. */
-final class Tokens {
+final class Tokens implements Kernels.Tokens {
     private static final int COLUMNS = 128;
 
     private final Launcher launcher;
@@ -12,7 +13,8 @@ final class Tokens {
         this.launcher = launcher;
     }
 
-    void embedding(int[] ids, Tensor table, float scale, Tensor y) {
+    @Override
+    public void embedding(int[] ids, Tensor table, float scale, Tensor y) {
         try (var scope = launcher.scope()) {
             launcher.each("tokens.embedding", y.elements(), 2L * y.elements())
                     .ptr(launcher.ints(scope, ids))
@@ -25,7 +27,8 @@ final class Tokens {
         }
     }
 
-    void embeddingGrad(Tensor dy, int[] ids, int paddingId, float scale, Tensor dtable, boolean add) {
+    @Override
+    public void embeddingGrad(Tensor dy, int[] ids, int paddingId, float scale, Tensor dtable, boolean add) {
         if (!add) {
             launcher.device.fill(launcher.at(dtable), 0, dtable.elements());
         }
@@ -51,7 +54,8 @@ final class Tokens {
         }
     }
 
-    void crossEntropy(Tensor logits, int[] labels, float scale, Tensor losses, Tensor dlogits) {
+    @Override
+    public void crossEntropy(Tensor logits, int[] labels, float scale, Tensor losses, Tensor dlogits) {
         try (var scope = launcher.scope()) {
             launcher.warps("tokens.crossEntropy", labels.length, (dlogits == null ? 2L : 3L) * logits.elements())
                     .ptr(launcher.at(logits))

@@ -27,7 +27,7 @@ class NvccTest {
     private Path folder;
 
     static Stream<String> sources() throws Exception {
-        var resources = Path.of(Kernels.class.getResource("common.cuh").toURI()).getParent();
+        var resources = Path.of(Modules.class.getResource("common.cuh").toURI()).getParent();
         try (var files = Files.list(resources)) {
             return files
                     .map(file -> file.getFileName().toString())
@@ -43,7 +43,7 @@ class NvccTest {
     @MethodSource("sources")
     void compilesWithoutWarningOrSpill(String name) throws Exception {
         assumeTrue(onPath("nvcc"), "no nvcc on the PATH: the kernels are not compiled by it");
-        var source = Files.writeString(folder.resolve(name + ".cu"), Kernels.source(name));
+        var source = Files.writeString(folder.resolve(name + ".cu"), Modules.source(name));
         var command = new ArrayList<>(List.of("nvcc", "-fatbin", "-Werror", "all-warnings", "-Xptxas", "-v"));
         for (var architecture : ARCHITECTURES) {
             command.addAll(List.of("-gencode", "arch=compute_" + architecture + ",code=sm_" + architecture));

@@ -31,7 +31,7 @@ class RealLibrariesTest {
         for (int architecture : ARCHITECTURES) {
             var options = Stream.concat(compiler.options(architecture).stream(), Stream.of("--ptxas-options=--verbose"))
                     .toList();
-            var compiled = compiler.compile(name + ".cu", Kernels.source(name), options);
+            var compiled = compiler.compile(name + ".cu", Modules.source(name), options);
             assertTrue(compiled.log().contains("'sm_" + architecture + "'"), compiled::log);
             assertFalse(compiled.log().contains("warning"), compiled::log);
             assertFalse(SPILLED.matcher(compiled.log()).find(), compiled::log);
@@ -43,7 +43,7 @@ class RealLibrariesTest {
     void anUnknownArchitectureGetsPtx() {
         var compiler = new Compiler(find(Libraries.COMPILER));
         int newest = compiler.architectures().getLast();
-        var compiled = compiler.compile("cast.cu", Kernels.source("cast"), compiler.options(newest + 1));
+        var compiled = compiler.compile("cast.cu", Modules.source("cast"), compiler.options(newest + 1));
         var ptx = new String(compiled.image(), StandardCharsets.US_ASCII);
         assertTrue(ptx.contains(".target sm_" + newest) && ptx.contains(".entry toBfloat16("), ptx);
     }

@@ -10,8 +10,8 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 
-/** The kernels of a device: each source is compiled, or taken from the cache, when the first of its kernels is asked for. */
-final class Kernels {
+/** The loaded modules of a device, and the kernels in them: each source is compiled, or taken from the cache, when the first of its kernels is asked for. */
+final class Modules {
     /** What every GPU grants a block without being asked. */
     private static final int PLAIN_SHARED_BYTES = 48 << 10;
 
@@ -35,7 +35,7 @@ final class Kernels {
     }
 
     /** @param architecture compute capability without the point: 90 */
-    Kernels(Driver driver, Compiler compiler, int architecture) {
+    Modules(Driver driver, Compiler compiler, int architecture) {
         this.driver = driver;
         this.compiler = compiler;
         options = compiler.options(architecture);
@@ -94,7 +94,7 @@ final class Kernels {
     }
 
     private static String resource(String name) {
-        try (var stream = Kernels.class.getResourceAsStream(name)) {
+        try (var stream = Modules.class.getResourceAsStream(name)) {
             if (stream == null) {
                 throw new IllegalArgumentException("no kernel source " + name);
             }
