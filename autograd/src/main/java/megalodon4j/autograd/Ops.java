@@ -14,6 +14,10 @@ public final class Ops {
 
     /** y[r] = table[ids[r]] · scale, of shape (batch, L, D). Rows of {@code paddingId} (−1: none) get no gradient from here. */
     public static Variable embedding(Tape tape, int[] ids, int batch, Parameter table, float scale, int paddingId) {
+        if (batch < 0 || (batch == 0 ? ids.length > 0 : ids.length % batch != 0)) {
+            throw new IllegalArgumentException(
+                    "embedding: " + ids.length + " tokens do not make " + batch + " sequences of one length");
+        }
         var y = tape.tensor(
                 batch, batch == 0 ? 0 : ids.length / batch, table.shape().size(1));
         var backend = tape.backend();

@@ -10,7 +10,8 @@ import megalodon4j.tensor.Tensor;
 
 /**
  * One forward pass and what is needed to go back through it. Operations append their results in the order of computation; {@link #backward}
- * visits them in the opposite order. The tape owns the memory of all that is computed on it, until it is cleared or closed.
+ * visits them in the opposite order. The tape owns the memory of all that is computed on it, until it is cleared or closed; what a tape that is
+ * not closed has taken is lost to its backend.
  *
  * <pre>{@code
  * try (var tape = Tape.training(backend)) {
@@ -28,6 +29,14 @@ public final class Tape implements AutoCloseable {
             new ArrayList<>(); // the first ones recorded, the rest to be used again
     private int recorded;
     private Tensor kept;
+    private State state = State.FORWARD;
+
+    private enum State {
+        FORWARD,
+        BACKWARD,
+        SPENT,
+        CLOSED
+    }
 
     private Tape(Backend backend, boolean recording, Dropout dropout) {
         this.backend = backend;
@@ -103,6 +112,9 @@ public final class Tape implements AutoCloseable {
     }
 
     private Scope scope() {
+        if (state == State.CLOSED) {
+            throw new IllegalStateException("this tape has been closed");
+        }
         if (scope == null) {
             scope = backend.scope();
         }
@@ -169,25 +181,66 @@ public final class Tape implements AutoCloseable {
      * {@code loss} may be read, and backward not be called again.
      *
      * @param loss of {@link Ops#crossEntropy}, which says what is differentiated
-     * @throws IllegalStateException if the tape does not record, or something else was computed from a loss
+     * @throws IllegalStateException if the tape does not record or has gone back already, or something else was computed from a loss
      * @throws IllegalArgumentException if this is no loss, or one of another tape
      */
     public void backward(Variable loss) {
+        if (!loss.isLoss()) {
+            throw new IllegalArgumentException(
+                    "backward: without a gradient it starts from a result of Ops.crossEntropy, and from nothing else");
+        }
+        goBack(loss, null);
+    }
+
+    /**
+     * Adds the gradients of any function of a result: {@code gradient} is that of the function by the result, which the caller has computed from its
+     * value. Afterwards no value on this tape but that of {@code result} may be read.
+     *
+     * @param gradient of the result's shape; it is copied
+     * @throws IllegalStateException if the tape does not record or has gone back already
+     * @throws IllegalArgumentException if the result is one of another tape or a loss, or the shapes differ
+     */
+    public void backward(Variable result, Tensor gradient) {
+        if (result.isLoss()) {
+            throw new IllegalArgumentException("backward: a loss has its own gradient");
+        }
+        if (!gradient.shape().equals(result.shape())) {
+            throw new IllegalArgumentException(
+                    "backward: a gradient " + gradient.shape() + " of a result " + result.shape());
+        }
+        requireForward(result);
+        var dy = tensor(gradient.shape());
+        backend.copy(gradient, dy);
+        goBack(result, dy);
+    }
+
+    private void requireForward(Variable result) {
         if (!recording) {
             throw new IllegalStateException("backward needs a tape that records: Tape.training(backend)");
         }
-        if (loss.tape() != this || !loss.isLoss()) {
-            throw new IllegalArgumentException(
-                    "backward: it starts from a result of Ops.crossEntropy on this tape, and from nothing else");
+        if (result.tape() != this) {
+            throw new IllegalArgumentException("backward: the result is one of another tape");
         }
-        backward(loss, null);
+        if (state != State.FORWARD) {
+            throw new IllegalStateException("backward: this tape has gone back already; clear it, or open another one");
+        }
     }
 
-    private void backward(Variable result, Tensor gradient) {
+    /** Whether gradients are being computed. */
+    boolean goesBack() {
+        return state == State.BACKWARD;
+    }
+
+    private void goBack(Variable result, Tensor gradient) {
+        requireForward(result);
+        state = State.BACKWARD;
+        if (gradient != null) {
+            result.receive(gradient);
+        }
         for (int i = recorded - 1; i >= 0; i--) {
             var variable = variables.get(i);
-            if (variable == result) {
-                variable.runBackward(gradient);
+            if (variable == result && variable.isLoss()) {
+                variable.runBackward(null);
                 continue;
             }
             if (variable.leads()) {
@@ -201,10 +254,11 @@ public final class Tape implements AutoCloseable {
                 }
             }
             // All that was computed from this value has been visited: the memory serves the gradients to come.
-            if (variable.ownsValue()) {
+            if (variable != result && variable.ownsValue()) {
                 scope.release(variable.value());
             }
         }
+        state = State.SPENT;
     }
 
     private void backwardOfAll(Variable leader) {
@@ -241,10 +295,7 @@ public final class Tape implements AutoCloseable {
             try (var again = new Tape(backend(), true, dropout)) {
                 var input = again.constant(x.value());
                 var result = again.alias(f.apply(input)); // f may return its argument
-                // A copy, since the operations of that tape may keep and release it.
-                var gradient = again.tensor(dy.shape());
-                backend().copy(dy, gradient);
-                again.backward(result, gradient);
+                again.backward(result, dy);
                 if (input.hasGrad()) {
                     backend().add(1, input.grad(), x.grad());
                 }
@@ -266,6 +317,7 @@ public final class Tape implements AutoCloseable {
             variables.get(i).set(null, null);
         }
         recorded = 0;
+        state = State.FORWARD;
         if (scope != null) {
             scope.close();
             scope = null;
@@ -278,8 +330,10 @@ public final class Tape implements AutoCloseable {
         dropout = dropout == null ? null : new Dropout(0, dropout.seed(), firstSequence, 0);
     }
 
+    /** Takes back all that was computed. */
     @Override
     public void close() {
         clear();
+        state = State.CLOSED;
     }
 }

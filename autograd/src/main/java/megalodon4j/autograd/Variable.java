@@ -99,9 +99,14 @@ public class Variable {
         return tape;
     }
 
-    /** Where gradients are accumulated: blank until the first operation has added its part. */
+    /**
+     * Where gradients are accumulated: blank until the first operation has added its part.
+     *
+     * @throws IllegalStateException if there is none yet and the tape does not go back
+     */
     public Tensor grad() {
         if (grad == null) {
+            requireBackward();
             grad = tape.tensor(shape());
         }
         return grad;
@@ -110,10 +115,19 @@ public class Variable {
     /** Adds a gradient that is complete: takes the tensor itself if it is the first. */
     void receive(Tensor dy) {
         if (grad == null && tape != null) {
+            requireBackward();
             grad = dy;
             tape.keep(dy);
         } else {
             value.backend().add(1, dy, grad());
+        }
+    }
+
+    // Nobody would go on from a gradient that is taken at another time: the operation has arguments of two tapes.
+    private void requireBackward() {
+        if (!tape.goesBack()) {
+            throw new IllegalStateException("a gradient for a variable " + shape()
+                    + " whose tape does not go back: all arguments of an operation must be of one tape");
         }
     }
 

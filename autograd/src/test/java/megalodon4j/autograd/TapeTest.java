@@ -54,6 +54,60 @@ class TapeTest {
         }
     }
 
+    /** Who computes the gradient of a loss of their own by the logits gets those of the parameters. */
+    @Test
+    void backwardStartsFromAGradientOfAnyResult() {
+        try (var backend = Backend.cpu(1)) {
+            var random = new Philox(7, 0);
+            var parameters = new Parameters(backend);
+            var table = parameters.add("table", Shape.of(6, 8), Initial.normal(random, 1));
+            var w = parameters.add("w", Shape.of(6, 8), Initial.normal(random, 1));
+            float[] want;
+            try (var tape = Tape.training(backend)) {
+                want = gradient(tape, table, w, 2);
+            }
+            table.grad().makeBlank();
+            try (var tape = Tape.training(backend)) {
+                var logits = logits(tape, table, w, 2);
+                var dlogits = backend.tensor(logits.shape());
+                backend.crossEntropy(logits.value(), LABELS, 1, backend.tensor(2, 3), dlogits);
+                var value = logits.value().toArray();
+                assertThrows(IllegalArgumentException.class, () -> tape.backward(logits, backend.tensor(6, 6)));
+                tape.backward(logits, dlogits);
+                assertArrayEquals(want, table.grad().toArray());
+                assertArrayEquals(value, logits.value().toArray());
+            }
+            assertEquals(0, backend.outstanding());
+        }
+    }
+
+    @Test
+    void aTapeGoesBackOnce() {
+        try (var backend = Backend.cpu(1)) {
+            var tape = Tape.training(backend);
+            var y = Ops.silu(tape.constant(backend.tensor(6, 6).set(new float[36])), null);
+            var loss = Ops.crossEntropy(y, LABELS, 1);
+            tape.backward(loss);
+            var e = assertThrows(IllegalStateException.class, () -> tape.backward(loss));
+            assertEquals("backward: this tape has gone back already; clear it, or open another one", e.getMessage());
+            tape.close();
+            assertThrows(IllegalStateException.class, () -> tape.tensor(3));
+            assertEquals(0, backend.outstanding());
+        }
+    }
+
+    @Test
+    void argumentsOfTwoTapesAreRefused() {
+        try (var backend = Backend.cpu(1);
+                var tape = Tape.training(backend);
+                var other = Tape.training(backend)) {
+            var x = Ops.silu(tape.constant(backend.tensor(6, 6).set(new float[36])), null);
+            var y = Ops.silu(other.constant(backend.tensor(6, 6).set(new float[36])), null);
+            var loss = Ops.crossEntropy(Ops.multiply(x, y), LABELS, 1);
+            assertThrows(IllegalStateException.class, () -> tape.backward(loss));
+        }
+    }
+
     @Test
     void nothingIsComputedFromALoss() {
         try (var backend = Backend.cpu(1);
@@ -84,12 +138,16 @@ class TapeTest {
 
     private static float[] gradient(Tape tape, Parameter table, Parameter w, int depth) {
         table.grad().makeBlank();
+        tape.backward(Ops.crossEntropy(logits(tape, table, w, depth), LABELS, 1));
+        return table.grad().toArray();
+    }
+
+    private static Variable logits(Tape tape, Parameter table, Parameter w, int depth) {
         var x = Ops.embedding(tape, IDS, 2, table, 1, -1);
         for (int i = 0; i < depth; i++) {
             x = Ops.addScaled(x, 0.5f, Ops.silu(x, x));
         }
-        tape.backward(Ops.crossEntropy(Ops.linear(x, w, null, null), LABELS, 1));
-        return table.grad().toArray();
+        return Ops.linear(x, w, null, null);
     }
 
     @Test
