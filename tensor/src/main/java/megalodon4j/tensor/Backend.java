@@ -1,7 +1,5 @@
 package megalodon4j.tensor;
 
-import static megalodon4j.tensor.Check.same;
-
 import java.util.ArrayDeque;
 import java.util.List;
 import java.util.function.BiConsumer;
@@ -18,18 +16,26 @@ import java.util.function.Supplier;
  * d, accumulate: a blank one is overwritten, a filled one is added to (see {@link Tensor}). Arguments marked nullable may be {@code null};
  * then their gradients are null as well. Inputs have been filled. An input and an output must not share memory unless said otherwise.
  *
- * <p>Not thread-safe: one thread at a time talks to a backend, which spreads the work itself.
+ * <p>Not thread-safe: one thread at a time talks to a backend, and to the models, tapes and sessions on it. It spreads the work itself.
  */
 public abstract class Backend implements AutoCloseable {
+    private final Check check = new Check(this);
     private final Pool pool = new Pool(this::newStorage);
     private boolean[] addW = {}; // which gradients of linearGrad held something
     private final ArrayDeque<Scope> idleScopes = new ArrayDeque<>();
-    private int openScopes;
     private long poolGeneration;
     private BiConsumer<Tensor, Boolean> watcher;
 
-    /** A backend on the CPU. Results are the same bit for bit for any number of threads. */
+    /**
+     * A backend on the CPU. Results are the same bit for bit for any number of threads.
+     *
+     * @param threads at least 1
+     * @throws IllegalStateException if the JVM was started without the Vector API's module
+     */
     public static Backend cpu(int threads) {
+        if (ModuleLayer.boot().findModule("jdk.incubator.vector").isEmpty()) {
+            throw new IllegalStateException("the JVM must be started with --add-modules jdk.incubator.vector");
+        }
         return new megalodon4j.tensor.cpu.CpuBackend(threads);
     }
 
@@ -70,8 +76,7 @@ public abstract class Backend implements AutoCloseable {
 
     /** A scope for temporary tensors. */
     public final Scope scope() {
-        openScopes++;
-        return idleScopes.isEmpty() ? new Scope(this) : idleScopes.pop();
+        return (idleScopes.isEmpty() ? new Scope(this) : idleScopes.pop()).opened();
     }
 
     /** A blank tensor that lives as long as it is reachable: parameters, optimizer state, caches. */
@@ -141,10 +146,10 @@ public abstract class Backend implements AutoCloseable {
     }
 
     final void closed(Scope scope) {
-        openScopes--;
         idleScopes.push(scope);
     }
 
+    /** Ends its threads and frees its memory: neither the backend nor any of its tensors may be used afterwards. */
     @Override
     public void close() {
         trim();
@@ -157,46 +162,54 @@ public abstract class Backend implements AutoCloseable {
         if (from.elements() != to.elements()) {
             throw Check.error("copy", "%s does not fit %s", from, to);
         }
+        check.own("copy", "from", from);
+        check.own("copy", "to", to);
         to.fill();
         kernels().elementwise().copy(from, to);
     }
 
     /** y += scale · x, element by element; y = scale · x if y is blank. */
     public final void add(float scale, Tensor x, Tensor y) {
-        same("add", "x", x, "y", y);
+        check.same("add", "x", x, "y", y);
         kernels().elementwise().add(scale, x, y, y.fill());
     }
 
     /** z = x · y, element by element. */
     public final void multiply(Tensor x, Tensor y, Tensor z) {
-        same("multiply", "x", x, "y", y);
-        same("multiply", "x", x, "z", z);
+        check.same("multiply", "x", x, "y", y);
+        check.same("multiply", "x", x, "z", z);
         z.fill();
         kernels().elementwise().multiply(x, y, z, false);
     }
 
     /** dx += dz · y, dy += dz · x. */
     public final void multiplyGrad(Tensor dz, Tensor x, Tensor y, Tensor dx, Tensor dy) {
-        same("multiplyGrad", "dz", dz, "x", x);
-        same("multiplyGrad", "dz", dz, "y", y);
+        check.same("multiplyGrad", "dz", dz, "x", x);
+        check.same("multiplyGrad", "dz", dz, "y", y);
+        check.same("multiplyGrad", "dx", dx, "x", x);
+        check.same("multiplyGrad", "dy", dy, "y", y);
         kernels().elementwise().multiply(dz, y, dx, dx.fill());
         kernels().elementwise().multiply(dz, x, dy, dy.fill());
     }
 
-    /** Σ x²: runs of at most 2048 in float, their sums in double, in an order that depends on the shape alone. */
+    /** Σ x², in double but for short runs, in an order that depends on the shape alone. */
     public final double sumOfSquares(Tensor x) {
         return sumOfSquares(List.of(x));
     }
 
     /** Σ x² of all the tensors together, one after the other as in {@link #sumOfSquares(Tensor)}. */
     public final double sumOfSquares(List<Tensor> tensors) {
+        for (var x : tensors) {
+            check.own("sumOfSquares", "x", x);
+        }
         return kernels()
                 .reductions()
                 .sumOfSquares(tensors.stream().filter(x -> !x.isBlank()).toList());
     }
 
-    /** Σ x: runs of at most 2048 in float, their sums in double, in an order that depends on the shape alone. */
+    /** Σ x, in double but for short runs, in an order that depends on the shape alone. */
     public final double sum(Tensor x) {
+        check.own("sum", "x", x);
         return x.isBlank() ? 0 : kernels().reductions().sum(x);
     }
 
@@ -216,6 +229,9 @@ public abstract class Backend implements AutoCloseable {
         if (c.rows() != m || c.columns() != n) {
             throw Check.error("matmul", "c must be %d × %d, got %s", m, n, c.shape());
         }
+        check.own("matmul", "a", a);
+        check.own("matmul", "b", b);
+        check.own("matmul", "c", c);
         kernels().products().matmul(transposeA, transposeB, m, n, k, a, b, c, c.fill());
     }
 
@@ -230,9 +246,9 @@ public abstract class Backend implements AutoCloseable {
      */
     public final void linear(Tensor x, Tensor w, Tensor bias, Tensor residual, Tensor y) {
         checkLinear("linear", x, w, "y", y);
-        Check.vector("linear", "bias", bias, w.rows());
+        check.elements("linear", "bias", bias, w.rows());
         if (residual != null) {
-            same("linear", "residual", residual, "y", y);
+            check.same("linear", "residual", residual, "y", y);
         }
         y.fill();
         kernels().products().linear(x, w, bias, residual, y);
@@ -252,10 +268,10 @@ public abstract class Backend implements AutoCloseable {
         sameCount("linear", "w", w, "y", y);
         for (int i = 0; i < w.length; i++) {
             checkLinear("linear", x, w[i], "y", y[i]);
-            Check.vector("linear", "bias", bias[i], w[i].rows());
+            check.elements("linear", "bias", bias[i], w[i].rows());
         }
         if (residual != null) {
-            same("linear", "residual", residual, "y", y[0]);
+            check.same("linear", "residual", residual, "y", y[0]);
         }
         for (var filled : y) {
             filled.fill();
@@ -270,10 +286,10 @@ public abstract class Backend implements AutoCloseable {
     public final void linearGrad(Tensor[] dy, Tensor x, Tensor[] w, Tensor dx, Tensor[] dw) {
         sameCount("linearGrad", "dy", dy, "w", w);
         sameCount("linearGrad", "dy", dy, "dw", dw);
-        same("linearGrad", "dx", dx, "x", x);
+        check.same("linearGrad", "dx", dx, "x", x);
         for (int i = 0; i < w.length; i++) {
             checkLinear("linearGrad", x, w[i], "dy", dy[i]);
-            same("linearGrad", "dw", dw[i], "w", w[i]);
+            check.same("linearGrad", "dw", dw[i], "w", w[i]);
         }
         addW = addW.length < dw.length ? new boolean[dw.length] : addW;
         for (int i = 0; i < dw.length; i++) {
@@ -282,14 +298,16 @@ public abstract class Backend implements AutoCloseable {
         kernels().products().linearGrad(dy, x, w, dx, dx.fill(), dw, addW);
     }
 
-    private static void checkLinear(String operation, Tensor x, Tensor w, String name, Tensor y) {
+    private void checkLinear(String operation, Tensor x, Tensor w, String name, Tensor y) {
         if (x.columns() != w.columns()) {
             throw Check.error(operation, "x %s does not fit w %s: last sizes must agree", x.shape(), w.shape());
         }
         if (y.rows() != x.rows() || y.columns() != w.rows()) {
             throw Check.error(operation, "%s must be %d × %d, got %s", name, x.rows(), w.rows(), y.shape());
         }
-        Check.sameBackend(operation, "w", w, name, y);
+        check.own(operation, "x", x);
+        check.own(operation, "w", w);
+        check.own(operation, name, y);
     }
 
     private static void sameCount(String operation, String a, Tensor[] as, String b, Tensor[] bs) {
@@ -300,7 +318,8 @@ public abstract class Backend implements AutoCloseable {
 
     /** dColumns += Σ over rows of dy. dy: (…, N); dColumns: (N): the gradient of a bias. */
     public final void sumRows(Tensor dy, Tensor dColumns) {
-        Check.vector("sumRows", "dColumns", dColumns, dy.columns());
+        check.own("sumRows", "dy", dy);
+        check.elements("sumRows", "dColumns", dColumns, dy.columns());
         kernels().reductions().sumRows(dy, dColumns, dColumns.fill());
     }
 
@@ -308,9 +327,9 @@ public abstract class Backend implements AutoCloseable {
 
     /** y = silu(a) · b with silu(a) = a / (1 + e⁻ᵃ); y = silu(a) where b is null. */
     public final void silu(Tensor a, Tensor b, Tensor y) {
-        same("silu", "a", a, "y", y);
+        check.same("silu", "a", a, "y", y);
         if (b != null) {
-            same("silu", "a", a, "b", b);
+            check.same("silu", "a", a, "b", b);
         }
         y.fill();
         kernels().activations().silu(a, b, y);
@@ -323,12 +342,15 @@ public abstract class Backend implements AutoCloseable {
      * @param y null if not wanted; may be dy itself
      */
     public final void siluGrad(Tensor dy, Tensor a, Tensor b, Tensor da, Tensor db, Tensor y) {
-        same("siluGrad", "dy", dy, "a", a);
-        if ((b == null) != (db == null)) {
-            throw Check.error("siluGrad", "b and db go together");
+        check.same("siluGrad", "dy", dy, "a", a);
+        check.same("siluGrad", "da", da, "a", a);
+        Check.together("siluGrad", "b", b, "db", db);
+        if (b != null) {
+            check.same("siluGrad", "b", b, "a", a);
+            check.same("siluGrad", "db", db, "a", a);
         }
         if (y != null) {
-            same("siluGrad", "y", y, "a", a);
+            check.same("siluGrad", "y", y, "a", a);
             y.fill();
         }
         kernels().activations().siluGrad(dy, a, b, da, db, da.fill(), db != null && db.fill(), y);
@@ -342,8 +364,8 @@ public abstract class Backend implements AutoCloseable {
      * @param y (B, L, D), may be x itself
      */
     public final void dropout(Dropout dropout, Tensor x, Tensor y) {
-        Check.rank("dropout", "x", x, 3);
-        same("dropout", "x", x, "y", y);
+        check.rank("dropout", "x", x, 3);
+        check.same("dropout", "x", x, "y", y);
         y.fill();
         kernels().dropouts().dropout(dropout, x, y);
     }
@@ -360,9 +382,9 @@ public abstract class Backend implements AutoCloseable {
      * @param rstd (rows): receives 1 / sqrt(mean(x²) + ε)
      */
     public final void rmsNorm(Tensor x, Tensor gamma, float shift, float eps, Tensor y, Tensor rstd) {
-        same("rmsNorm", "x", x, "y", y);
-        Check.vector("rmsNorm", "gamma", gamma, x.columns());
-        Check.vector("rmsNorm", "rstd", rstd, x.rows());
+        check.same("rmsNorm", "x", x, "y", y);
+        check.elements("rmsNorm", "gamma", gamma, x.columns());
+        check.elements("rmsNorm", "rstd", rstd, x.rows());
         y.fill();
         rstd.fill();
         kernels().norms().rmsNorm(x, gamma, shift, eps, y, rstd);
@@ -371,7 +393,10 @@ public abstract class Backend implements AutoCloseable {
     /** The gradients of {@link #rmsNorm}; dgamma is null where gamma is. */
     public final void rmsNormGrad(
             Tensor dy, Tensor x, Tensor gamma, float shift, Tensor rstd, Tensor dx, Tensor dgamma) {
-        same("rmsNormGrad", "dy", dy, "x", x);
+        check.same("rmsNormGrad", "dy", dy, "x", x);
+        check.same("rmsNormGrad", "dx", dx, "x", x);
+        checkWeight("rmsNormGrad", "gamma", gamma, dgamma, x);
+        check.elements("rmsNormGrad", "rstd", rstd, x.rows());
         kernels()
                 .norms()
                 .rmsNormGrad(dy, x, gamma, shift, rstd, dx, dgamma, dx.fill(), dgamma != null && dgamma.fill());
@@ -387,11 +412,11 @@ public abstract class Backend implements AutoCloseable {
      * @param rstd (rows), receives 1 / sqrt(var + ε)
      */
     public final void layerNorm(Tensor x, Tensor w, Tensor b, float eps, Tensor y, Tensor mean, Tensor rstd) {
-        same("layerNorm", "x", x, "y", y);
-        Check.vector("layerNorm", "w", w, x.columns());
-        Check.vector("layerNorm", "b", b, x.columns());
-        Check.vector("layerNorm", "mean", mean, x.rows());
-        Check.vector("layerNorm", "rstd", rstd, x.rows());
+        check.same("layerNorm", "x", x, "y", y);
+        check.elements("layerNorm", "w", w, x.columns());
+        check.elements("layerNorm", "b", b, x.columns());
+        check.elements("layerNorm", "mean", mean, x.rows());
+        check.elements("layerNorm", "rstd", rstd, x.rows());
         y.fill();
         mean.fill();
         rstd.fill();
@@ -401,7 +426,12 @@ public abstract class Backend implements AutoCloseable {
     /** The gradients of {@link #layerNorm}; dw and db are null where w and b are. */
     public final void layerNormGrad(
             Tensor dy, Tensor x, Tensor w, Tensor mean, Tensor rstd, Tensor dx, Tensor dw, Tensor db) {
-        same("layerNormGrad", "dy", dy, "x", x);
+        check.same("layerNormGrad", "dy", dy, "x", x);
+        check.same("layerNormGrad", "dx", dx, "x", x);
+        checkWeight("layerNormGrad", "w", w, dw, x);
+        check.elements("layerNormGrad", "db", db, x.columns());
+        check.elements("layerNormGrad", "mean", mean, x.rows());
+        check.elements("layerNormGrad", "rstd", rstd, x.rows());
         kernels()
                 .norms()
                 .layerNormGrad(
@@ -442,18 +472,12 @@ public abstract class Backend implements AutoCloseable {
             Tensor y,
             Tensor mean,
             Tensor rstd) {
-        Check.rank("timestepNorm", "x", x, 3);
-        int batch = x.shape().size(0), length = x.shape().size(1);
-        if (x.columns() % groups != 0) {
-            throw Check.error("timestepNorm", "%d groups do not divide %d features", groups, x.columns());
-        }
-        same("timestepNorm", "x", x, "y", y);
-        Check.elements("timestepNorm", "mask", mask, batch * length);
-        Check.vector("timestepNorm", "w", w, x.columns());
-        Check.vector("timestepNorm", "b", b, x.columns());
-        Check.elements("timestepNorm", "state", state, batch * 2 * (1 + 2 * groups));
-        Check.elements("timestepNorm", "mean", mean, batch * length * groups);
-        Check.elements("timestepNorm", "rstd", rstd, batch * length * groups);
+        check.rank("timestepNorm", "x", x, 3);
+        check.same("timestepNorm", "x", x, "y", y);
+        checkStatistics("timestepNorm", x, mask, groups, mean, rstd);
+        check.elements("timestepNorm", "w", w, x.columns());
+        check.elements("timestepNorm", "b", b, x.columns());
+        check.elements("timestepNorm", "state", state, x.shape().size(0) * 2 * (1 + 2 * groups));
         y.fill();
         mean.fill();
         rstd.fill();
@@ -476,7 +500,12 @@ public abstract class Backend implements AutoCloseable {
             Tensor dx,
             Tensor dw,
             Tensor db) {
-        same("timestepNormGrad", "dy", dy, "x", x);
+        check.rank("timestepNormGrad", "x", x, 3);
+        check.same("timestepNormGrad", "dy", dy, "x", x);
+        check.same("timestepNormGrad", "dx", dx, "x", x);
+        checkStatistics("timestepNormGrad", x, mask, groups, mean, rstd);
+        checkWeight("timestepNormGrad", "w", w, dw, x);
+        check.elements("timestepNormGrad", "db", db, x.columns());
         kernels()
                 .timestepNorm()
                 .timestepNormGrad(
@@ -496,6 +525,21 @@ public abstract class Backend implements AutoCloseable {
                         db != null && db.fill());
     }
 
+    private void checkStatistics(String operation, Tensor x, Tensor mask, int groups, Tensor mean, Tensor rstd) {
+        if (groups < 1 || x.columns() % groups != 0) {
+            throw Check.error(operation, "%d groups do not divide %d features", groups, x.columns());
+        }
+        check.elements(operation, "mask", mask, x.rows());
+        check.elements(operation, "mean", mean, x.rows() * groups);
+        check.elements(operation, "rstd", rstd, x.rows() * groups);
+    }
+
+    // One factor a feature, and its gradient.
+    private void checkWeight(String operation, String name, Tensor w, Tensor dw, Tensor x) {
+        check.elements(operation, name, w, x.columns());
+        check.elements(operation, "d" + name, dw, x.columns());
+    }
+
     // --- attention --------------------------------------------------------------------------------------------------
 
     /**
@@ -509,8 +553,8 @@ public abstract class Backend implements AutoCloseable {
      * @param inverse whether to rotate back, which is also the gradient
      */
     public final void rope(Tensor x, Tensor cos, Tensor sin, int heads, boolean adjacent, boolean inverse) {
-        Check.rank("rope", "x", x, 3);
-        Check.rope("rope", x.shape().size(1), x.columns(), heads, cos, sin);
+        check.rank("rope", "x", x, 3);
+        check.rope("rope", x.shape().size(1), x.columns(), heads, cos, sin);
         kernels().rotary().rope(x, cos, sin, heads, adjacent, inverse);
     }
 
@@ -540,13 +584,13 @@ public abstract class Backend implements AutoCloseable {
             Tensor q,
             Tensor k,
             Tensor rstd) {
-        Check.rank("queryKey", "z", z, 3);
-        Check.rope("queryKey", z.shape().size(1), z.columns(), heads, cos, sin);
-        same("queryKey", "z", z, "q", q);
-        same("queryKey", "z", z, "k", k);
-        Check.elements("queryKey", "gamma", gamma, 2 * z.columns());
-        Check.elements("queryKey", "beta", beta, 2 * z.columns());
-        Check.elements("queryKey", "rstd", rstd, z.rows() * heads);
+        check.rank("queryKey", "z", z, 3);
+        check.rope("queryKey", z.shape().size(1), z.columns(), heads, cos, sin);
+        check.same("queryKey", "z", z, "q", q);
+        check.same("queryKey", "z", z, "k", k);
+        check.elements("queryKey", "gamma", gamma, 2 * z.columns());
+        check.elements("queryKey", "beta", beta, 2 * z.columns());
+        check.elements("queryKey", "rstd", rstd, z.rows() * heads);
         q.fill();
         k.fill();
         rstd.fill();
@@ -566,8 +610,15 @@ public abstract class Backend implements AutoCloseable {
             Tensor dz,
             Tensor dgamma,
             Tensor dbeta) {
-        same("queryKeyGrad", "dq", dq, "z", z);
-        same("queryKeyGrad", "dk", dk, "z", z);
+        check.same("queryKeyGrad", "dq", dq, "z", z);
+        check.same("queryKeyGrad", "dk", dk, "z", z);
+        check.same("queryKeyGrad", "dz", dz, "z", z);
+        check.rank("queryKeyGrad", "z", z, 3);
+        check.rope("queryKeyGrad", z.shape().size(1), z.columns(), heads, cos, sin);
+        check.elements("queryKeyGrad", "gamma", gamma, 2 * z.columns());
+        check.elements("queryKeyGrad", "dgamma", dgamma, 2 * z.columns());
+        check.elements("queryKeyGrad", "dbeta", dbeta, 2 * z.columns());
+        check.elements("queryKeyGrad", "rstd", rstd, z.rows() * heads);
         fillWithZeros(dq);
         fillWithZeros(dk);
         kernels()
@@ -620,14 +671,15 @@ public abstract class Backend implements AutoCloseable {
             Dropout dropout,
             Tensor o,
             Tensor logSum) {
-        Check.attention("attention", q, k, v, keys, mask, heads, chunk);
+        check.attention("attention", q, k, v, keys, mask, heads, chunk);
         if (dropout != null && (q.shape().size(1) != keys || k.shape().size(1) != keys)) {
             throw Check.error("attention", "weights are dropped only where there are as many keys as queries");
         }
         if (o.rows() != q.rows() || o.columns() != v.columns()) {
             throw Check.error("attention", "o must be %d × %d, got %s", q.rows(), v.columns(), o.shape());
         }
-        Check.elements("attention", "logSum", logSum, q.rows() * heads);
+        check.own("attention", "o", o);
+        check.elements("attention", "logSum", logSum, q.rows() * heads);
         o.fill();
         if (logSum != null) {
             logSum.fill();
@@ -666,8 +718,14 @@ public abstract class Backend implements AutoCloseable {
             Tensor dq,
             Tensor dk,
             Tensor dv) {
-        Check.attention("attentionGrad", q, k, v, q.shape().size(1), mask, heads, chunk);
-        same("attentionGrad", "dO", dO, "o", o);
+        check.attention("attentionGrad", q, k, v, q.shape().size(1), mask, heads, chunk);
+        check.same("attentionGrad", "q", q, "k", k);
+        check.same("attentionGrad", "dO", dO, "v", v);
+        check.same("attentionGrad", "o", o, "v", v);
+        check.same("attentionGrad", "dq", dq, "q", q);
+        check.same("attentionGrad", "dk", dk, "k", k);
+        check.same("attentionGrad", "dv", dv, "v", v);
+        check.elements("attentionGrad", "logSum", logSum, q.rows() * heads);
         kernels()
                 .attention()
                 .attentionGrad(
@@ -711,7 +769,9 @@ public abstract class Backend implements AutoCloseable {
      */
     public final void emaCoefficients(
             Tensor alpha, Tensor delta, Tensor theta, Tensor gammaReal, Tensor gammaImag, Tensor coefficients) {
-        Check.elements("emaCoefficients", "coefficients", coefficients, 5 * alpha.elements());
+        checkCoefficients("emaCoefficients", alpha, delta, theta, coefficients);
+        check.elements("emaCoefficients", "gammaReal", gammaReal, alpha.elements());
+        check.elements("emaCoefficients", "gammaImag", gammaImag, alpha.elements());
         coefficients.fill();
         kernels().emaCoefficients().emaCoefficients(alpha, delta, theta, gammaReal, gammaImag, coefficients);
     }
@@ -727,6 +787,12 @@ public abstract class Backend implements AutoCloseable {
             Tensor dtheta,
             Tensor dgammaReal,
             Tensor dgammaImag) {
+        checkCoefficients("emaCoefficientsGrad", alpha, delta, theta, dcoefficients);
+        check.elements("emaCoefficientsGrad", "dalpha", dalpha, alpha.elements());
+        check.elements("emaCoefficientsGrad", "ddelta", ddelta, alpha.elements());
+        check.elements("emaCoefficientsGrad", "dtheta", dtheta, theta.elements());
+        check.elements("emaCoefficientsGrad", "dgammaReal", dgammaReal, alpha.elements());
+        check.elements("emaCoefficientsGrad", "dgammaImag", dgammaImag, alpha.elements());
         kernels()
                 .emaCoefficients()
                 .emaCoefficientsGrad(
@@ -744,6 +810,13 @@ public abstract class Backend implements AutoCloseable {
                         dtheta.fill(),
                         dgammaReal.fill(),
                         dgammaImag.fill());
+    }
+
+    private void checkCoefficients(String operation, Tensor alpha, Tensor delta, Tensor theta, Tensor coefficients) {
+        check.own(operation, "alpha", alpha);
+        check.elements(operation, "delta", delta, alpha.elements());
+        check.elements(operation, "coefficients", coefficients, 5 * alpha.elements());
+        check.elements(operation, "theta", theta, coefficients.columns());
     }
 
     /** How the complex EMA of a training step is evaluated; both agree up to rounding. */
@@ -767,10 +840,10 @@ public abstract class Backend implements AutoCloseable {
      */
     public final void ema(
             Tensor x, Tensor mask, Tensor coefficients, Tensor omega, Tensor state, EmaMethod method, Tensor y) {
-        Check.ema("ema", x, mask, coefficients, omega);
-        same("ema", "x", x, "y", y);
+        check.ema("ema", x, mask, coefficients, omega);
+        check.same("ema", "x", x, "y", y);
         int n = coefficients.elements() / (5 * x.columns());
-        Check.elements("ema", "state", state, x.shape().size(0) * 2 * n * x.columns());
+        check.elements("ema", "state", state, x.shape().size(0) * 2 * n * x.columns());
         if (state != null && method != EmaMethod.SCAN) {
             throw Check.error("ema", "a state is carried by the scan only");
         }
@@ -789,8 +862,11 @@ public abstract class Backend implements AutoCloseable {
             Tensor dx,
             Tensor dcoefficients,
             Tensor domega) {
-        Check.ema("emaGrad", x, mask, coefficients, omega);
-        same("emaGrad", "dy", dy, "x", x);
+        check.ema("emaGrad", x, mask, coefficients, omega);
+        check.same("emaGrad", "dy", dy, "x", x);
+        check.same("emaGrad", "dx", dx, "x", x);
+        check.elements("emaGrad", "dcoefficients", dcoefficients, coefficients.elements());
+        check.elements("emaGrad", "domega", domega, x.columns());
         kernels()
                 .ema()
                 .emaGrad(
@@ -821,7 +897,8 @@ public abstract class Backend implements AutoCloseable {
         if (y.rows() != ids.length || y.columns() != table.columns()) {
             throw Check.error("embedding", "y must be %d × %d, got %s", ids.length, table.columns(), y.shape());
         }
-        Check.sameBackend("embedding", "table", table, "y", y);
+        check.own("embedding", "table", table);
+        check.own("embedding", "y", y);
         Check.ids("embedding", ids, table.rows());
         y.fill();
         kernels().tokens().embedding(ids, table, scale, y);
@@ -829,9 +906,12 @@ public abstract class Backend implements AutoCloseable {
 
     /** dtable[ids[r]] += dy[r] · scale, except for the rows of {@code paddingId} (−1: none). */
     public final void embeddingGrad(Tensor dy, int[] ids, int paddingId, float scale, Tensor dtable) {
-        if (dy.rows() != ids.length) {
-            throw Check.error("embeddingGrad", "dy %s does not fit %d ids", dy.shape(), ids.length);
+        if (dy.rows() != ids.length || dy.columns() != dtable.columns()) {
+            throw Check.error("embeddingGrad", "dy must be %d × %d, got %s", ids.length, dtable.columns(), dy.shape());
         }
+        check.own("embeddingGrad", "dy", dy);
+        check.own("embeddingGrad", "dtable", dtable);
+        Check.ids("embeddingGrad", ids, dtable.rows());
         kernels().tokens().embeddingGrad(dy, ids, paddingId, scale, dtable, dtable.fill());
     }
 
@@ -856,11 +936,12 @@ public abstract class Backend implements AutoCloseable {
                     logits.rows(),
                     labels.length);
         }
+        check.own("crossEntropy", "logits", logits);
         Check.labels("crossEntropy", labels, logits.columns());
-        Check.vector("crossEntropy", "losses", losses, labels.length);
+        check.elements("crossEntropy", "losses", losses, labels.length);
         losses.fill();
         if (dlogits != null) {
-            same("crossEntropy", "dlogits", dlogits, "logits", logits);
+            check.same("crossEntropy", "dlogits", dlogits, "logits", logits);
             dlogits.fill();
         }
         kernels().tokens().crossEntropy(logits, labels, scale, losses, dlogits);
@@ -893,9 +974,9 @@ public abstract class Backend implements AutoCloseable {
      * A blank gradient counts as zero, so do blank moments.
      */
     public final void adam(AdamStep step, Tensor p, Tensor grad, Tensor m, Tensor v) {
-        same("adam", "p", p, "grad", grad);
-        same("adam", "p", p, "m", m);
-        same("adam", "p", p, "v", v);
+        check.same("adam", "p", p, "grad", grad);
+        check.same("adam", "p", p, "m", m);
+        check.same("adam", "p", p, "v", v);
         fillWithZeros(grad);
         fillWithZeros(m);
         fillWithZeros(v);
@@ -911,6 +992,7 @@ public abstract class Backend implements AutoCloseable {
 
     /** Clears the tensor; unlike a blank one, it is then filled with zeros. */
     public final void zero(Tensor x) {
+        check.own("zero", "x", x);
         x.fill();
         kernels().elementwise().zero(x);
     }

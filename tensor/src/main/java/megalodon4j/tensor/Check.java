@@ -1,57 +1,75 @@
 package megalodon4j.tensor;
 
-/** The checks at the backend's border. A failure is an {@link IllegalArgumentException} that names the operation. */
+import java.util.Locale;
+
+/**
+ * The checks at a backend's border: every tensor is one of its own and as large as the kernel takes it to be, which knows no other bounds. A failure
+ * is an {@link IllegalArgumentException} that names the operation.
+ */
 final class Check {
-    private Check() {}
+    private final Backend backend;
+
+    Check(Backend backend) {
+        this.backend = backend;
+    }
 
     /** What is thrown where a check fails; made there alone, since arguments of a format cost an array and boxes. */
     static IllegalArgumentException error(String operation, String message, Object... arguments) {
-        return new IllegalArgumentException(operation + ": " + String.format(message, arguments));
+        return new IllegalArgumentException(operation + ": " + String.format(Locale.ROOT, message, arguments));
     }
 
-    static void same(String operation, String nameA, Tensor a, String nameB, Tensor b) {
+    void same(String operation, String nameA, Tensor a, String nameB, Tensor b) {
         if (a.rows() != b.rows() || a.columns() != b.columns()) {
             throw new IllegalArgumentException(operation + ": " + nameA + " " + a.shape() + " and " + nameB + " "
                     + b.shape() + " must have the same shape");
         }
-        sameBackend(operation, nameA, a, nameB, b);
+        own(operation, nameA, a);
+        own(operation, nameB, b);
     }
 
-    static void sameBackend(String operation, String nameA, Tensor a, String nameB, Tensor b) {
-        if (a.backend() != b.backend()) {
-            throw new IllegalArgumentException(
-                    operation + ": " + nameA + " is on " + a.backend().describe() + ", " + nameB + " on "
-                            + b.backend().describe());
+    void own(String operation, String name, Tensor x) {
+        if (x.backend() != backend) {
+            throw new IllegalArgumentException(operation + ": " + name + " is on "
+                    + x.backend().describe() + ", not on this " + backend.describe());
         }
     }
 
-    static void elements(String operation, String name, Tensor x, int elements) {
-        if (x != null && x.elements() != elements) {
+    /** A null tensor passes. */
+    void elements(String operation, String name, Tensor x, int elements) {
+        if (x == null) {
+            return;
+        }
+        if (x.elements() != elements) {
             throw new IllegalArgumentException(
                     operation + ": " + name + " must have " + elements + " elements, got " + x.shape());
         }
+        own(operation, name, x);
     }
 
-    static void vector(String operation, String name, Tensor x, int size) {
-        elements(operation, name, x, size);
+    /** Both are null, or none is. */
+    static void together(String operation, String nameA, Object a, String nameB, Object b) {
+        if ((a == null) != (b == null)) {
+            throw new IllegalArgumentException(operation + ": " + nameA + " and " + nameB + " go together");
+        }
     }
 
-    static void rank(String operation, String name, Tensor x, int rank) {
+    void rank(String operation, String name, Tensor x, int rank) {
         if (x.shape().rank() != rank) {
             throw new IllegalArgumentException(
                     operation + ": " + name + " must have " + rank + " dimensions, got " + x.shape());
         }
+        own(operation, name, x);
     }
 
-    static void rope(String operation, int length, int columns, int heads, Tensor cos, Tensor sin) {
-        if (!(columns % heads == 0 && columns / heads % 2 == 0)) {
+    void rope(String operation, int length, int columns, int heads, Tensor cos, Tensor sin) {
+        if (heads < 1 || columns % heads != 0 || columns / heads % 2 != 0) {
             throw error(operation, "%d features do not make %d heads of an even width", columns, heads);
         }
         elements(operation, "cos", cos, length * (columns / heads / 2));
         elements(operation, "sin", sin, length * (columns / heads / 2));
     }
 
-    static void attention(String operation, Tensor q, Tensor k, Tensor v, int keys, Tensor mask, int heads, int chunk) {
+    void attention(String operation, Tensor q, Tensor k, Tensor v, int keys, Tensor mask, int heads, int chunk) {
         rank(operation, "q", q, 3);
         rank(operation, "k", k, 3);
         rank(operation, "v", v, 3);
@@ -66,7 +84,7 @@ final class Check {
         if (q.columns() != k.columns()) {
             throw error(operation, "q %s and k %s differ in width", q.shape(), k.shape());
         }
-        if (q.columns() % heads != 0 || v.columns() % heads != 0) {
+        if (heads < 1 || q.columns() % heads != 0 || v.columns() % heads != 0) {
             throw error(operation, "%d heads do not divide the widths of q %s and v %s", heads, q.shape(), v.shape());
         }
         if (queries > keys || keys > capacity) {
@@ -78,13 +96,14 @@ final class Check {
         elements(operation, "mask", mask, batch * keys);
     }
 
-    static void ema(String operation, Tensor x, Tensor mask, Tensor coefficients, Tensor omega) {
+    void ema(String operation, Tensor x, Tensor mask, Tensor coefficients, Tensor omega) {
         rank(operation, "x", x, 3);
         if (coefficients.shape().rank() != 3
                 || coefficients.shape().size(0) != 5
                 || coefficients.columns() != x.columns()) {
             throw error(operation, "coefficients must be (5, N, %d), got %s", x.columns(), coefficients.shape());
         }
+        own(operation, "coefficients", coefficients);
         elements(operation, "mask", mask, x.rows());
         elements(operation, "omega", omega, x.columns());
     }

@@ -64,6 +64,9 @@ final class Replay implements Runnable {
         backend.watch(take.blankBefore::putIfAbsent);
         try {
             take.recordable = take.recording.rehearse(work);
+        } catch (Throwable e) {
+            take.recording.close(); // it holds the memory that the work has touched
+            throw e;
         } finally {
             backend.watch(null);
         }

@@ -11,16 +11,27 @@ import java.util.ArrayList;
 public final class Scope implements AutoCloseable {
     private final Backend backend;
     private final ArrayList<Storage> taken = new ArrayList<>();
+    private boolean open;
 
     Scope(Backend backend) {
         this.backend = backend;
+    }
+
+    /** Begins to serve, once more. */
+    Scope opened() {
+        open = true;
+        return this;
     }
 
     public Backend backend() {
         return backend;
     }
 
-    /** A blank tensor that lives until the scope is closed. */
+    /**
+     * A blank tensor that lives until the scope is closed.
+     *
+     * @throws IllegalStateException if it has been closed
+     */
     public Tensor tensor(Shape shape) {
         return tensor(shape.sizes, shape.columns());
     }
@@ -36,6 +47,9 @@ public final class Scope implements AutoCloseable {
     }
 
     private Tensor tensor(int[] sizes, int columns) {
+        if (!open) {
+            throw new IllegalStateException("this scope has been closed");
+        }
         var storage = backend.take(Shape.elements(sizes, columns));
         taken.add(storage);
         return storage.tensor(backend, sizes, columns);
@@ -63,9 +77,13 @@ public final class Scope implements AutoCloseable {
         taken.clear();
     }
 
+    /** Gives all tensors back. Closing again does nothing. */
     @Override
     public void close() {
-        clear();
-        backend.closed(this);
+        if (open) {
+            open = false;
+            clear();
+            backend.closed(this);
+        }
     }
 }

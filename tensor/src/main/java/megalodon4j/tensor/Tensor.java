@@ -3,9 +3,9 @@ package megalodon4j.tensor;
 /**
  * A contiguous, row-major array of float32 on one device.
  *
- * <p>A new tensor is <em>blank</em>: it counts as zero although nothing has been written. An operation that overwrites its result fills
- * it; one that accumulates (gradients do) overwrites a blank tensor and adds to a filled one, so that no memory is cleared only to be
- * added to.
+ * <p>A new tensor is <em>blank</em>: nothing has been written to it. An operation that overwrites its result fills it; one that accumulates
+ * (gradients do) overwrites a blank tensor and adds to a filled one, so that no memory is cleared only to be added to. So a blank gradient
+ * counts as zero, also in {@link #toArray} and in sums; any other input must have been filled.
  *
  * <p>Layouts with other strides do not exist; views are those of {@link #reshape} and {@link #slice}.
  */
@@ -34,6 +34,18 @@ public final class Tensor {
     }
 
     public Storage storage() {
+        return storage;
+    }
+
+    /**
+     * The storage, for a kernel: what it reads has been written before, and what it writes counts as filled.
+     *
+     * @throws IllegalStateException if the tensor is blank
+     */
+    public Storage filledStorage() {
+        if (blank) {
+            throw new IllegalStateException(this + " was to be read, but nothing has been written to it");
+        }
         return storage;
     }
 

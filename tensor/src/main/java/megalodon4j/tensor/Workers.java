@@ -1,6 +1,7 @@
 package megalodon4j.tensor;
 
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 
 /**
@@ -35,6 +36,7 @@ public final class Workers implements AutoCloseable {
     private final AtomicInteger done = new AtomicInteger();
     private int items;
     private Task task;
+    private final AtomicReference<Thread> caller = new AtomicReference<>(); // whose loop it is
 
     private volatile Throwable failure;
     private volatile boolean closed;
@@ -62,11 +64,19 @@ public final class Workers implements AutoCloseable {
     /**
      * Runs items 0 … items - 1 and returns when all are done; a failure of any is thrown here.
      *
-     * @throws IllegalStateException if called by a task, with however many threads
+     * @throws IllegalStateException if called by a task, with however many threads, by two threads at a time, or after {@link #close}
      */
     public void run(int items, Task task) {
-        if (this.task != null) {
-            throw new IllegalStateException("a loop inside a loop: workers run one at a time");
+        var other = caller.compareAndExchange(null, Thread.currentThread());
+        if (other != null) {
+            throw new IllegalStateException(
+                    other == Thread.currentThread()
+                            ? "a loop inside a loop: workers run one at a time"
+                            : "workers are busy for thread " + other.getName() + ": one at a time may use a backend");
+        }
+        if (closed) {
+            caller.set(null);
+            throw new IllegalStateException("workers have been closed, with their backend");
         }
         this.items = items;
         this.task = task;
@@ -80,6 +90,7 @@ public final class Workers implements AutoCloseable {
             }
         } finally {
             this.task = null; // what it refers to may be large
+            caller.set(null);
         }
     }
 
@@ -147,7 +158,7 @@ public final class Workers implements AutoCloseable {
         }
     }
 
-    /** Ends the threads. */
+    /** Ends the threads, and {@link #run} with them. */
     @Override
     public void close() {
         closed = true;

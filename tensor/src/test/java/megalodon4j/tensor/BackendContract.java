@@ -23,7 +23,8 @@ public abstract class BackendContract
                 EmaContract,
                 TokensContract,
                 MemoryContract,
-                ErrorsContract {
+                ErrorsContract,
+                WrongTensorsContract {
     @Override
     public abstract Backend backend();
 

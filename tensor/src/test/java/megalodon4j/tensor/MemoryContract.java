@@ -115,6 +115,34 @@ interface MemoryContract extends Contract {
     }
 
     @Test
+    default void aScopeIsClosedOnce() {
+        var scope = backend().scope();
+        scope.tensor(3);
+        scope.close();
+        scope.close();
+        assertThrows(IllegalStateException.class, () -> scope.tensor(3));
+        try (var one = backend().scope();
+                var two = backend().scope()) {
+            var x = one.tensor(4).set(1, 2, 3, 4);
+            two.close();
+            try (var three = backend().scope()) {
+                three.tensor(4).set(9, 9, 9, 9);
+                assertArrayEquals(new float[] {1, 2, 3, 4}, x.toArray());
+            }
+        }
+        assertEquals(0, backend().outstanding());
+    }
+
+    @Test
+    default void whatIsBlankIsNoInput() {
+        Tensor blank = backend().tensor(3), y = backend().tensor(3);
+        assertThrows(IllegalStateException.class, () -> backend().add(1, blank, y));
+        assertThrows(
+                IllegalStateException.class,
+                () -> backend().silu(y, blank, backend().tensor(3)));
+    }
+
+    @Test
     default void whatIsReleasedIsReleasedOnce() {
         try (var scope = backend().scope();
                 var other = backend().scope()) {

@@ -58,7 +58,7 @@ interface TokensContract extends Contract {
             for (int r = 0; r < rows && ignoring; r += 1 + r % 3) {
                 labels[r] = Backend.IGNORE_INDEX;
             }
-            float scale = t.size("targets", 1, 512) == 1 ? 1 : 1 / 512f;
+            float scale = (t.size("targets", 1, 512) == 1 ? 1 : 1 / 512f) * (t.flag("negative") ? -1 : 1);
             var x = inPlace ? t.working(logits, rows, vocabulary) : t.input(logits, rows, vocabulary);
             var losses = t.result(rows);
             var dlogits = inPlace ? x : wanted ? t.result(rows, vocabulary) : null;
@@ -76,12 +76,12 @@ interface TokensContract extends Contract {
                 var size = abs(want.dlogits());
                 for (int r = 0; r < rows; r++) {
                     if (labels[r] != Backend.IGNORE_INDEX) {
-                        size[r * vocabulary + labels[r]] = scale;
+                        size[r * vocabulary + labels[r]] = Math.abs(scale);
                     }
                 }
                 // A weight is relative to itself, unless it is next to nothing; the label's is a difference from 1.
                 for (int i = 0; i < size.length; i++) {
-                    size[i] += labels[i / vocabulary] == Backend.IGNORE_INDEX ? 0 : 1e-9 * scale;
+                    size[i] += labels[i / vocabulary] == Backend.IGNORE_INDEX ? 0 : 1e-9 * Math.abs(scale);
                 }
                 t.expect("crossEntropy dlogits", want.dlogits(), dlogits, TOLERANCE, size);
             }

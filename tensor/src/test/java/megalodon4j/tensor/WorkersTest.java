@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.concurrent.atomic.AtomicIntegerArray;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -83,6 +84,38 @@ class WorkersTest {
             assertSame(broken, thrown);
             everyItemIsComputedOnce(workers, 20);
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2})
+    void oneThreadAtATime(int threads) throws InterruptedException {
+        try (var workers = new Workers(threads)) {
+            var refused = new AtomicReference<Throwable>();
+            workers.run(1, (_, _) -> {
+                var other = Thread.ofPlatform().start(() -> {
+                    try {
+                        workers.run(1, (_, _) -> {});
+                    } catch (IllegalStateException e) {
+                        refused.set(e);
+                    }
+                });
+                try {
+                    other.join();
+                } catch (InterruptedException e) {
+                    throw new IllegalStateException(e);
+                }
+            });
+            assertTrue(
+                    refused.get().getMessage().contains(Thread.currentThread().getName()), "" + refused);
+            everyItemIsComputedOnce(workers, 20);
+        }
+    }
+
+    @Test
+    void nothingRunsAfterTheEnd() {
+        var workers = new Workers(2);
+        workers.close();
+        assertThrows(IllegalStateException.class, () -> workers.run(1, (_, _) -> {}));
     }
 
     @ParameterizedTest

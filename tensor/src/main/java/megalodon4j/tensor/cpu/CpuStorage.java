@@ -19,7 +19,7 @@ final class CpuStorage extends Storage {
 
     /** The array that holds a tensor of this backend, from {@link Tensor#offset} on; null for null. */
     static float[] data(Tensor tensor) {
-        return tensor == null ? null : ((CpuStorage) tensor.storage()).data;
+        return tensor == null ? null : ((CpuStorage) tensor.filledStorage()).data;
     }
 
     /** {@link Tensor#offset}; 0 for null. */

@@ -108,7 +108,7 @@ final class Tokens implements Kernels.Tokens {
         int i = 0;
         for (; i <= n - W; i += W) {
             var x = FloatVector.fromArray(SPECIES, d, at + i).mul(factor);
-            x.blend(0, x.compare(VectorOperators.LT, NEGLIGIBLE)).intoArray(d, at + i);
+            x.blend(0, x.abs().compare(VectorOperators.LT, NEGLIGIBLE)).intoArray(d, at + i);
         }
         for (; i < n; i++) {
             d[at + i] = VectorMath.flush(d[at + i] * factor);

@@ -59,7 +59,8 @@ final class EmaFft {
         try (var scope = launcher.scope()) {
             long k = spectrumOfKernel(scope, x, c);
             long spectrum = spectrum(scope, x, mask), dSpectrum = spectrum(scope, dy, null);
-            long dk = launcher.floats(scope, 2 * frequencies), dkernel = launcher.floats(scope, channels * size(x));
+            long dk = launcher.floats(scope, 2L * frequencies),
+                    dkernel = launcher.floats(scope, (long) channels * size(x));
             launcher.each("emafft.convolveGrad", frequencies, (6L * batch + 4) * frequencies)
                     .ptr(k)
                     .ptr(spectrum)
@@ -78,7 +79,7 @@ final class EmaFft {
     /** The spectrum (D, size / 2 + 1) of the convolution's kernel. */
     private long spectrumOfKernel(Scope scope, Tensor x, Tensor c) {
         int channels = x.columns(), size = size(x), states = c.shape().size(1);
-        long kernel = launcher.floats(scope, channels * size);
+        long kernel = launcher.floats(scope, (long) channels * size);
         launcher.each("emafft.convolutionKernel", Launcher.blocks(size, 16) * channels, (long) channels * size)
                 .ptr(launcher.at(c))
                 .ptr(kernel)
@@ -87,7 +88,7 @@ final class EmaFft {
                 .i32(channels)
                 .i32(states)
                 .run();
-        long spectrum = launcher.floats(scope, 2 * channels * frequencies(x));
+        long spectrum = launcher.floats(scope, 2L * channels * frequencies(x));
         launcher.device.fftForward(size, channels, kernel, spectrum);
         return spectrum;
     }
@@ -95,7 +96,7 @@ final class EmaFft {
     /** The spectra (B, D, size / 2 + 1) of all channels. */
     private long spectrum(Scope scope, Tensor x, Tensor mask) {
         int batch = x.shape().size(0), channels = x.columns(), size = size(x), rows = batch * channels;
-        long padded = launcher.floats(scope, Math.multiplyExact(rows, size));
+        long padded = launcher.floats(scope, (long) rows * size);
         launcher.launch("emafft.pad", tiles(size, channels), batch, THREADS, x.elements() + (long) rows * size)
                 .ptr(launcher.at(x))
                 .ptr(launcher.at(mask))
@@ -104,7 +105,7 @@ final class EmaFft {
                 .i32(size)
                 .i32(channels)
                 .run();
-        long spectrum = launcher.floats(scope, Math.multiplyExact(rows, 2 * frequencies(x)));
+        long spectrum = launcher.floats(scope, 2L * rows * frequencies(x));
         launcher.device.fftForward(size, rows, padded, spectrum);
         return spectrum;
     }
@@ -120,7 +121,7 @@ final class EmaFft {
             boolean keepMasked,
             boolean add) {
         int batch = x.shape().size(0), length = x.shape().size(1), channels = x.columns(), size = size(x);
-        long rows = launcher.floats(scope, batch * channels * size);
+        long rows = launcher.floats(scope, (long) batch * channels * size);
         launcher.device.fftInverse(size, batch * channels, spectrum, rows);
         launcher.launch("emafft.unpad", tiles(length, channels), batch, THREADS, (3L + flag(add)) * x.elements())
                 .ptr(rows)

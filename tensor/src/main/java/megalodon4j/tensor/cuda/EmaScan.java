@@ -50,10 +50,10 @@ final class EmaScan {
         int batch = x.shape().size(0),
                 channels = x.columns(),
                 states = c.shape().size(1);
-        int kept = Math.multiplyExact(x.elements(), 2 * states);
+        long kept = 2L * states * x.elements();
         try (var scope = launcher.scope()) {
-            long history = launcher.floats(scope, kept), partial = launcher.floats(scope, batch * c.elements());
-            scan(x, mask, c, omega, null, 0, history, x.elements() + (long) kept);
+            long history = launcher.floats(scope, kept), partial = launcher.floats(scope, (long) batch * c.elements());
+            scan(x, mask, c, omega, null, 0, history, x.elements() + kept);
             launcher.each("ema.scanGrad", (long) batch * channels, (3L + flag(addX)) * x.elements() + kept)
                     .ptr(launcher.at(dy))
                     .ptr(launcher.at(x))

@@ -1,8 +1,11 @@
 package megalodon4j.tensor.cuda;
 
+import java.util.Locale;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.Dropout;
 import megalodon4j.tensor.Scope;
+import megalodon4j.tensor.Shape;
+import megalodon4j.tensor.Storage;
 import megalodon4j.tensor.Tensor;
 
 /**
@@ -32,14 +35,15 @@ final class Launcher {
 
     /** Where a tensor's first element lies; 0 for null. */
     long at(Tensor x) {
-        if (x == null) {
-            return 0;
-        }
-        var storage = (CudaStorage) x.storage();
+        return x == null ? 0 : at(x, x.filledStorage());
+    }
+
+    private long at(Tensor x, Storage storage) {
+        var memory = (CudaStorage) storage;
         if (replayed != null) {
-            replayed.uses(storage);
+            replayed.uses(memory);
         }
-        return storage.pointer + (long) x.offset() * Float.BYTES;
+        return memory.pointer + (long) x.offset() * Float.BYTES;
     }
 
     /** A scope for working memory. */
@@ -47,9 +51,18 @@ final class Launcher {
         return backend.scope();
     }
 
-    /** So many floats of working memory. */
-    long floats(Scope scope, int count) {
-        return at(scope.tensor(count));
+    /**
+     * So many floats of working memory.
+     *
+     * @throws IllegalArgumentException if no tensor can have as many
+     */
+    long floats(Scope scope, long count) {
+        if (count > Shape.MOST_ELEMENTS) {
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT, "%,d floats of working memory are too many: fewer tokens at once", count));
+        }
+        var memory = scope.tensor((int) count);
+        return at(memory, memory.storage());
     }
 
     /** Numbers from the host, in working memory. */
@@ -113,7 +126,7 @@ final class Launcher {
     void columnSums(String name, int rows, int columns, long floatsMoved, Tensor to, boolean add, ColumnTerms terms) {
         int strips = (int) Math.max(1, blocks(rows, STRIP_ROWS));
         try (var scope = scope()) {
-            long partial = floats(scope, Math.multiplyExact(strips, columns));
+            long partial = floats(scope, (long) strips * columns);
             terms.arguments(launch(name, (int) Math.max(1, blocks(columns, STRIP_COLUMNS)), strips, BLOCK, floatsMoved))
                     .ptr(partial)
                     .run();
