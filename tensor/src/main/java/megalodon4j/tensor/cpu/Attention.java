@@ -248,7 +248,9 @@ final class Attention implements Kernels.Attention {
         Gemm.packA(false, data(dO), dO.offset() + vFrom, vWidth, count, e, w, oAt);
         Gemm.packA(true, data(q), q.offset() + qFrom, qWidth, d, count, w, qtAt);
         Gemm.packA(true, data(dO), dO.offset() + vFrom, vWidth, e, count, w, otAt);
-        Softmax.rowDots(count, e, data(dO), dO.offset() + vFrom, data(o), o.offset() + vFrom, vWidth, w, delta);
+        for (int i = 0, at = vFrom; i < count; i++, at += vWidth) {
+            w[delta + i] = Reductions.dot(data(dO), dO.offset() + at, data(o), o.offset() + at, e);
+        }
         for (int j = 0; j < count; j += NR) {
             int width = Math.min(NR, count - j);
             // Queries before the tile of the block's first key see none of it.
@@ -361,7 +363,7 @@ final class Attention implements Kernels.Attention {
     private static void putRows(
             float[] rows, int from, int count, int width, float[] to, int at, int stride, boolean add) {
         for (int i = 0; i < count; i++) {
-            Softmax.put(width, rows, from + i * width, to, at + i * stride, add);
+            Elementwise.add(1, rows, from + i * width, to, at + i * stride, width, add);
         }
     }
 }

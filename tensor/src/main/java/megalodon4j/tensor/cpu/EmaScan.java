@@ -267,7 +267,7 @@ final class EmaScan {
     }
 
     void storeVector(int row, float[] to, int at, int width, boolean add) {
-        Softmax.put(width, w, row, to, at, add);
+        Elementwise.add(1, w, row, to, at, width, add);
     }
 
     void loadRows(float[] from, int at, int stride, int width, int count, int rows) {
@@ -278,7 +278,7 @@ final class EmaScan {
 
     void storeRows(int rows, float[] to, int at, int stride, int width, int count, boolean add) {
         for (int t = 0; t < count; t++) {
-            Softmax.put(width, w, rows + t * W, to, at + t * stride, add);
+            Elementwise.add(1, w, rows + t * W, to, at + t * stride, width, add);
         }
     }
 

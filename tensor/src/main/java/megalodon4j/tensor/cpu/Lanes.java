@@ -16,13 +16,13 @@ final class Lanes {
     /** Floats in a vector. */
     static final int W = SPECIES.length();
 
+    static final boolean ARM = System.getProperty("os.arch").equals("aarch64");
+
     /**
      * Whether the chip multiplies and adds in one instruction. Where it does not, {@link FloatVector#fma} is emulated
      * with BigDecimal, thousands of times slower than a multiplication and an addition.
      */
     static final boolean FMA = hasFma();
-
-    static final boolean ARM = System.getProperty("os.arch").equals("aarch64");
 
     private Lanes() {}
 
@@ -43,7 +43,7 @@ final class Lanes {
     }
 
     private static boolean hasFma() {
-        if (System.getProperty("os.arch").equals("aarch64")) {
+        if (ARM) {
             return true;
         }
         var hotspot = ManagementFactory.getPlatformMXBean(com.sun.management.HotSpotDiagnosticMXBean.class);

@@ -180,23 +180,4 @@ final class Softmax {
                     .intoArray(w, at + ahead);
         }
     }
-
-    /** out[i] = x[i] · y[i] for rows i of a width, {@code stride} apart. */
-    static void rowDots(int rows, int width, float[] x, int xo, float[] y, int yo, int stride, float[] out, int to) {
-        for (int i = 0; i < rows; i++, xo += stride, yo += stride) {
-            out[to + i] = Reductions.dot(x, xo, y, yo, width);
-        }
-    }
-
-    /** to (+)= from. */
-    static void put(int n, float[] from, int at, float[] to, int out, boolean add) {
-        int i = 0;
-        for (; i + W <= n; i += W) {
-            var x = FloatVector.fromArray(SPECIES, from, at + i);
-            (add ? x.add(FloatVector.fromArray(SPECIES, to, out + i)) : x).intoArray(to, out + i);
-        }
-        for (; i < n; i++) {
-            to[out + i] = from[at + i] + (add ? to[out + i] : 0);
-        }
-    }
 }
