@@ -343,7 +343,15 @@ public final class Ops {
         return x == null ? null : x.value();
     }
 
+    static Tensor value(Parameter p) {
+        return p == null ? null : p.value();
+    }
+
     private static Tensor grad(Variable x) {
         return x == null ? null : x.grad();
+    }
+
+    private static Tensor grad(Parameter p) {
+        return p == null ? null : p.grad();
     }
 }

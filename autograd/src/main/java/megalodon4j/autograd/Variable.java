@@ -4,7 +4,7 @@ import megalodon4j.tensor.Shape;
 import megalodon4j.tensor.Tensor;
 
 /** A tensor that an operation has computed, and the gradient of the loss by it. */
-public class Variable {
+public final class Variable {
     /** Adds an operation's part to the gradients of its arguments, given that of its result. */
     @FunctionalInterface
     interface Backward {
@@ -36,7 +36,7 @@ public class Variable {
     }
 
     /** Becomes another variable of the same tape. */
-    final void set(Tensor value, Backward backward) {
+    void set(Tensor value, Backward backward) {
         this.value = value;
         this.backward = backward;
         grad = null;
@@ -94,7 +94,7 @@ public class Variable {
         return value.shape();
     }
 
-    /** The tape that this was computed on; null for a parameter. */
+    /** The tape that this was computed on. */
     public Tape tape() {
         return tape;
     }
@@ -114,7 +114,7 @@ public class Variable {
 
     /** Adds a gradient that is complete: takes the tensor itself if it is the first. */
     void receive(Tensor dy) {
-        if (grad == null && tape != null) {
+        if (grad == null) {
             requireBackward();
             grad = dy;
             tape.keep(dy);
