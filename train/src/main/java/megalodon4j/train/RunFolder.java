@@ -1,8 +1,10 @@
 package megalodon4j.train;
 
+import java.io.Closeable;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +17,7 @@ import java.util.Optional;
 record RunFolder(Path path) {
     private static final String CHECKPOINT = "checkpoint_";
     private static final String SUPERSEDED = "superseded_";
+    private static final String LOCK = ".lock"; // stays: what another run has locked already must not be deleted
 
     Path metrics() {
         return path.resolve("metrics.jsonl");
@@ -43,6 +46,32 @@ record RunFolder(Path path) {
         return Files.exists(path.resolve(Checkpoint.CONFIG))
                 || Files.exists(metrics())
                 || !checkpoints(path).isEmpty();
+    }
+
+    /**
+     * Makes the folder, if need be, and keeps other runs from writing to it until the result is closed. Where the file system has no locks,
+     * nothing does.
+     *
+     * @throws Failure if another run is writing to it
+     */
+    Closeable lock() throws IOException {
+        Files.createDirectories(path);
+        var channel = FileChannel.open(path.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        if (!lock(channel)) {
+            channel.close();
+            throw Failure.usage("%s: another run is writing here; --run-dir chooses another folder", path);
+        }
+        return channel;
+    }
+
+    private static boolean lock(FileChannel channel) {
+        try {
+            return channel.tryLock() != null;
+        } catch (OverlappingFileLockException e) {
+            return false; // held by this very process
+        } catch (IOException e) {
+            return true;
+        }
     }
 
     /** Puts a checkpoint in its place whose replacement was cut short. */

@@ -63,11 +63,17 @@ final class TrainCommand extends Subcommand {
         }
         requireInitFrom();
         Destination.requireFolder("run_dir", config.runDir());
-        var folder = new RunFolder(config.runDir());
-        var checkpoint = checkpoint(folder);
-        checkpoint.ifPresent(c -> requireSameModel(c, config));
         var corpus = Corpus.load(config.dataPath());
         corpus.require(config.seqLen(), vocabulary(config.model()));
+        var folder = new RunFolder(config.runDir());
+        try (var _ = folder.lock()) {
+            return execute(config, precision, corpus, folder);
+        }
+    }
+
+    private int execute(RunConfig config, Precision precision, Corpus corpus, RunFolder folder) throws IOException {
+        var checkpoint = checkpoint(folder);
+        checkpoint.ifPresent(c -> requireSameModel(c, config));
         // The process may end on a signal only after the device has been given back.
         try (var stop = Stop.onSignal();
                 var backend = device.open(precision)) {

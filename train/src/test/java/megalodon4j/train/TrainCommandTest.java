@@ -74,7 +74,7 @@ class TrainCommandTest {
                 Tiny.read(whole.resolve("config.yaml")).toYaml());
         assertTrue(Files.readString(whole.resolve("samples.txt")).contains("=== step 8, continuation ==="));
         try (var files = Files.list(whole)) {
-            assertTrue(files.noneMatch(file -> file.getFileName().toString().startsWith(".")));
+            assertTrue(files.noneMatch(file -> file.getFileName().toString().startsWith(DurableFiles.ASIDE)));
         }
     }
 
@@ -261,6 +261,30 @@ class TrainCommandTest {
         var fork = train(folder.resolve("fork"), "--resume", whole.resolve("checkpoint_3"));
         assertEquals(0, fork.exitCode(), fork::err);
         assertTrue(metrics(folder.resolve("fork")).getFirst().startsWith("{\"step\":3,\"train_loss\""));
+    }
+
+    /** Neither from another process nor from this one, and what is there is left as it is. */
+    @Test
+    void aFolderIsWrittenByOneRunAtATime() throws Exception {
+        assertEquals(0, train(whole, "--set", "num_batches=4").exitCode());
+        Files.createDirectory(whole.resolve(".tmp-checkpoint_6"));
+        var before = metrics(whole);
+        var error = "megalodon train: " + whole + ": another run is writing here; --run-dir chooses another folder";
+        var log = folder.resolve("log");
+        try (var _ = new RunFolder(whole).lock()) {
+            var process =
+                    Tiny.start(log, "-Xmx200m", "train", "--config", config, "--run-dir", whole, "--resume", "latest");
+            assertTrue(process.waitFor(120, TimeUnit.SECONDS));
+            assertEquals(2, process.exitValue());
+            assertEquals(error, Files.readAllLines(log).getLast());
+            assertEquals(error, refused());
+            assertEquals(error, refused("--resume", "latest"));
+            var page = folder.resolve("page");
+            assertEquals(0, run("report", whole, "--out", page).exitCode());
+        }
+        assertEquals(before, metrics(whole));
+        assertTrue(Files.exists(whole.resolve(".tmp-checkpoint_6")));
+        assertEquals(0, train(whole, "--resume", "latest").exitCode());
     }
 
     @Test
