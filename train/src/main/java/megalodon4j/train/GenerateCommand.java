@@ -175,8 +175,7 @@ final class GenerateCommand extends Subcommand {
                 tokens.add(token);
                 speed.tick();
                 if (!json) {
-                    out().print(text.add(token));
-                    out().flush();
+                    print(text.add(token), stop);
                 }
             });
         } catch (Stop.Requested e) {
@@ -184,6 +183,8 @@ final class GenerateCommand extends Subcommand {
         }
         if (json) {
             printJson(prompt.length, tokens.build().toArray(), speed);
+        } else if (out().checkError()) {
+            return 0; // Main says why, unless the reader has what it wanted
         } else {
             out().println(text.finish());
             out().flush();
@@ -191,6 +192,13 @@ final class GenerateCommand extends Subcommand {
             err().flush();
         }
         return stopped ? Stop.EXIT_CODE : 0;
+    }
+
+    private void print(String text, Stop stop) {
+        out().print(text);
+        if (out().checkError()) { // which flushes
+            stop.request();
+        }
     }
 
     private void showPrompt(byte[] prompt) {

@@ -7,6 +7,9 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -56,6 +59,32 @@ class CommandsTest {
         assertEquals(plain.out(), json.get("text").stringValue() + System.lineSeparator());
         assertTrue(json.get("tokens_per_second").doubleValue() > 0);
         assertEquals(4, json.size());
+    }
+
+    @Test
+    void aTextThatNobodyReadsIsNotWritten() {
+        var writes = new int[1];
+        var gone = new Stdout(new OutputStream() {
+            @Override
+            public void write(int b) throws IOException {
+                throw new IOException("Broken pipe");
+            }
+
+            @Override
+            public void write(byte[] bytes, int at, int count) throws IOException {
+                if (++writes[0] > 3) {
+                    write(0);
+                }
+            }
+        });
+        var err = new StringWriter();
+        int exitCode = Main.commandLine()
+                .setOut(new PrintWriter(gone))
+                .setErr(new PrintWriter(err))
+                .execute("generate", "--ckpt", checkpoint.toString(), "--prompt", "A", "--max-new-tokens", "500");
+        assertEquals(0, exitCode, err::toString);
+        assertEquals(4, writes[0]);
+        assertEquals("A", err.toString().strip());
     }
 
     @Test
