@@ -58,6 +58,11 @@ public final class Parameters implements Iterable<Parameter> {
         return backend;
     }
 
+    /** All values, in the order of the parameters. */
+    public List<Tensor> values() {
+        return byName.values().stream().map(Parameter::value).toList();
+    }
+
     /** All gradients, in the order of the parameters. */
     public List<Tensor> gradients() {
         return byName.values().stream().map(Parameter::grad).toList();

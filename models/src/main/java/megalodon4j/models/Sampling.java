@@ -44,6 +44,15 @@ public record Sampling(float temperature, float minP, int topK, float topP) {
         require(topP > 0 && topP <= 1, "top-p", "more than 0 and at most 1 (off)", topP);
     }
 
+    /** Logits from which nothing can be drawn, as those of a model that has diverged. */
+    public static final class BadLogits extends IllegalArgumentException {
+        private static final long serialVersionUID = 1;
+
+        private BadLogits(String message) {
+            super(message);
+        }
+    }
+
     private static void require(boolean condition, String option, String allowed, Number got) {
         if (!condition) {
             throw new IllegalArgumentException(option + " must be " + allowed + ", got " + got);
@@ -91,7 +100,7 @@ public record Sampling(float temperature, float minP, int topK, float topP) {
      * @param logits holds those of the vocabulary from {@code offset} on; −∞ rules a token out; not changed
      * @param random moves on by {@code vocabulary} words, or not at all if the temperature is 0
      * @return the index of the token, in 0 … vocabulary - 1
-     * @throws IllegalArgumentException if a logit is NaN or +∞, or all are −∞
+     * @throws BadLogits if a logit is NaN or +∞, or all are −∞
      */
     public int sample(float[] logits, int offset, int vocabulary, Philox random) {
         Objects.checkFromIndexSize(offset, vocabulary, logits.length);
@@ -112,8 +121,8 @@ public record Sampling(float temperature, float minP, int topK, float topP) {
         for (int i = 0; i < vocabulary; i++) {
             float logit = logits[offset + i];
             if (!(logit < Float.POSITIVE_INFINITY)) {
-                throw new IllegalArgumentException("sample: the logit of token " + i + " of " + vocabulary + " is "
-                        + logit + "; must be finite or -Infinity: has the model diverged?");
+                throw new BadLogits("sample: the logit of token " + i + " of " + vocabulary + " is " + logit
+                        + "; must be finite or -Infinity: has the model diverged?");
             }
             if (logit > max) {
                 max = logit;
@@ -121,8 +130,7 @@ public record Sampling(float temperature, float minP, int topK, float topP) {
             }
         }
         if (best < 0) {
-            throw new IllegalArgumentException(
-                    "sample: none of " + vocabulary + " tokens is possible, all logits are -Infinity");
+            throw new BadLogits("sample: none of " + vocabulary + " tokens is possible, all logits are -Infinity");
         }
         return best;
     }

@@ -234,8 +234,7 @@ class SamplingTest {
         for (var sampling :
                 List.of(Sampling.greedy(), Sampling.plain(), Sampling.minP(0.1f).topK(1))) {
             var random = new Philox(0, 0);
-            var error = assertThrows(
-                    IllegalArgumentException.class, () -> sampling.sample(new float[] {1, bad, 2}, random));
+            var error = assertThrows(Sampling.BadLogits.class, () -> sampling.sample(new float[] {1, bad, 2}, random));
             assertEquals(
                     "sample: the logit of token 1 of 3 is " + bad
                             + "; must be finite or -Infinity: has the model diverged?",
@@ -248,7 +247,7 @@ class SamplingTest {
     void refusesToDrawFromNothing() {
         var random = new Philox(0, 0);
         var none = assertThrows(
-                IllegalArgumentException.class, () -> Sampling.plain().sample(new float[] {NEVER, NEVER}, random));
+                Sampling.BadLogits.class, () -> Sampling.plain().sample(new float[] {NEVER, NEVER}, random));
         assertEquals("sample: none of 2 tokens is possible, all logits are -Infinity", none.getMessage());
         assertThrows(IllegalArgumentException.class, () -> Sampling.greedy().sample(new float[0], random));
     }

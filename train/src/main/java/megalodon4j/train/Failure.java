@@ -50,6 +50,11 @@ final class Failure extends RuntimeException {
                 .causedBy(e);
     }
 
+    /** A model computes no numbers: {@code sign} says where that shows. */
+    static Failure weights(String sign) {
+        return job("%s: the weights are not those of a trained model, or not finite", sign);
+    }
+
     /** What is wrong with a file that the user named. */
     static Failure of(Path file, Exception e) {
         var reason = reason(e);

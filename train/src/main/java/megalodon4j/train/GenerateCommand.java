@@ -180,6 +180,8 @@ final class GenerateCommand extends Subcommand {
             });
         } catch (Stop.Requested e) {
             stopped = true;
+        } catch (Sampling.BadLogits e) {
+            throw Failure.weights("a logit is not finite").causedBy(e);
         }
         if (json) {
             printJson(prompt.length, tokens.build().toArray(), speed);

@@ -114,7 +114,7 @@ final class ScoreCommand extends Subcommand {
     private void print(Score score, double seconds) {
         double loss = score.loss, speed = score.tokens / seconds;
         if (!Double.isFinite(loss)) {
-            throw Failure.job("the loss is %s: the weights are not those of a trained model, or not finite", loss);
+            throw Failure.weights("the loss is " + loss);
         }
         if (json) {
             out().println(Json.line(Json.object()

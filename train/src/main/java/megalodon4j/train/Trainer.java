@@ -10,6 +10,7 @@ import megalodon4j.autograd.Tape;
 import megalodon4j.models.GenerationOptions;
 import megalodon4j.models.Generator;
 import megalodon4j.models.LanguageModel;
+import megalodon4j.models.Sampling;
 import megalodon4j.models.Utf8Stream;
 import megalodon4j.tensor.CudaException;
 import megalodon4j.tensor.Philox;
@@ -199,11 +200,15 @@ final class Trainer {
 
     private void requireFinite(String what, double value) {
         if (!Double.isFinite(value)) {
-            throw Failure.job(
-                    "step %d: %s is %s: the run has diverged; a lower learning_rate or grad_clip_norm "
-                            + "may help. What was written to %s stays",
-                    step, what, value, folder.path());
+            throw diverged(what + " is " + value);
         }
+    }
+
+    private Failure diverged(String sign) {
+        return Failure.job(
+                "step %d: %s: the run has diverged; a lower learning_rate or grad_clip_norm "
+                        + "may help. What was written to %s stays",
+                step, sign, folder.path());
     }
 
     private void sampleIfDue(Progress progress, Stop stop) throws IOException {
@@ -224,12 +229,20 @@ final class Trainer {
         corpus.tokens(start, length, prompt, 0);
         var options =
                 GenerationOptions.of(generation.sampling(), generation.length()).cache(generation.cache());
-        var continuation = new Generator(model, options, stop::check).generate(prompt, random, _ -> {});
         var before = Utf8Stream.printable(Utf8Stream.decode(prompt));
-        var after = Utf8Stream.printable(continuation.text());
+        var after = Utf8Stream.printable(continuation(prompt, options, random, stop));
         folder.add(new Sample(last, before, after));
         progress.say(String.format(Locale.ROOT, "step %,d: sample, written from ▸ on", last)
                 + ("\n" + tail(before) + "▸" + after.stripTrailing()).replace("\n", "\n  │ "));
+    }
+
+    private String continuation(int[] prompt, GenerationOptions options, Philox random, Stop stop) {
+        try {
+            var generator = new Generator(model, options, stop::check);
+            return generator.generate(prompt, random, _ -> {}).text();
+        } catch (Sampling.BadLogits e) {
+            throw diverged("a logit of the sample is not finite").causedBy(e);
+        }
     }
 
     /** The end of a prompt, as much as is needed to judge what follows. */
@@ -237,7 +250,11 @@ final class Trainer {
         return text.length() <= 160 ? text : text.substring(text.length() - 160);
     }
 
+    /** Weights from which no run could go on are not saved: the newest checkpoint is one that can be resumed. */
     private void save(Path to, Metrics metrics, Progress progress) throws IOException {
+        requireFinite(
+                "weight_norm",
+                Math.sqrt(model.backend().sumOfSquares(model.parameters().values())));
         metrics.sync();
         var state = new Checkpoint.State(
                 step, tokens, sequences, config.seed(), folder.samplesBytes(), sampleDue, checksum);

@@ -13,8 +13,10 @@ import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.zip.GZIPOutputStream;
+import megalodon4j.models.Weights;
 import megalodon4j.tensor.Backend;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -404,6 +406,31 @@ class CommandsTest {
     void anEmptyFileIsNoGzipFile() throws IOException {
         var empty = Files.createFile(folder.resolve("empty.gz"));
         assertRefused("empty.gz: cannot be read: it ends too early", "score", "--ckpt", checkpoint, "--data", empty);
+    }
+
+    @Test
+    void weightsThatAreNotFiniteAreToldAsSuch() throws IOException {
+        var weights = folder.resolve("diverged.safetensors");
+        try (var backend = Backend.cpu(1)) {
+            var model = Tiny.read(config).model().create(backend, 0);
+            model.parameters().values().forEach(value -> value.set(filled(value.elements(), Float.NaN)));
+            Weights.save(model, weights);
+        }
+        for (var command : List.of(List.of("generate", "--prompt", "A"), List.of("score", "--data", text))) {
+            var words = new ArrayList<Object>(command);
+            words.addAll(List.of("--config", config, "--weights", weights, "--json"));
+            var outcome = run(words.toArray());
+            assertEquals(1, outcome.exitCode(), outcome::err);
+            assertTrue(
+                    outcome.error().endsWith(": the weights are not those of a trained model, or not finite"),
+                    outcome::err);
+        }
+    }
+
+    private static float[] filled(int count, float value) {
+        var elements = new float[count];
+        Arrays.fill(elements, value);
+        return elements;
     }
 
     @Test

@@ -336,6 +336,23 @@ class TrainCommandTest {
         assertEquals(2, metrics(whole).size());
     }
 
+    /** The step itself is fine, the weights that it leaves are not: the newest checkpoint stays the one from before. */
+    @ParameterizedTest
+    @CsvSource({"0, weight_norm is Infinity", "4, a logit of the sample is not finite"})
+    void whatHasDivergedIsNotSaved(int generateEvery, String sign) throws IOException {
+        assertEquals(0, train(whole, "--set", "num_batches=4").exitCode());
+        var sets = "num_batches=5 save_every=5 validate_every=0 learning_rate=1e30 generate_every=" + generateEvery;
+        var arguments = new ArrayList<Object>(List.of("--resume", "latest"));
+        for (var set : sets.split(" ")) {
+            arguments.addAll(List.of("--set", set));
+        }
+        var outcome = train(whole, arguments.toArray());
+        assertEquals(1, outcome.exitCode(), outcome::err);
+        var last = outcome.err().lines().toList().getLast();
+        assertTrue(last.startsWith("megalodon train: step 5: " + sign + ": the run has diverged; "), last);
+        assertEquals(4, new RunFolder(whole).latest().orElseThrow().state().step());
+    }
+
     /** Of the 4 GB that tests have, a single tensor takes more: the embedding, or a step's logits. */
     @Test
     void theHintAtMemoryIsWhatWouldHelp() throws IOException {
