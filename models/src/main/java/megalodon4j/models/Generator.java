@@ -108,12 +108,12 @@ public final class Generator {
             text.add(token);
             sink.accept(token);
         });
-        int vocabulary = model.config().numTokens();
+        int vocabulary = model.config().vocabulary();
         var end = End.LENGTH;
         for (int i = 0; i < options.maxNewTokens() && end == End.LENGTH; i++) {
             boolean blank = unread.length == 0 && session.position() == 0;
             var logits = session.feed(blank ? new int[] {START} : unread, check);
-            int token = options.sampling().sample(logits, 0, Math.min(logits.length, vocabulary), random);
+            int token = options.sampling().sample(logits, 0, vocabulary, random);
             unread = new int[] {token};
             if (options.endOfText() != null && token == options.endOfText()) {
                 end = End.END_OF_TEXT;

@@ -17,6 +17,11 @@ public sealed interface ModelConfig permits LlamaConfig, MegalodonConfig {
     /** How many logits there are for each token. */
     int outputs();
 
+    /** How many tokens it can both read and predict: those below. */
+    default int vocabulary() {
+        return Math.min(numTokens(), outputs());
+    }
+
     /** The most features that a token has anywhere in the model, logits included. */
     int widest();
 

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.zip.CRC32;
 import java.util.zip.GZIPInputStream;
+import megalodon4j.models.ModelConfig;
 
 /**
  * The bytes that a run learns from: the first 90 % train, the rest validate.
@@ -90,7 +91,7 @@ record Corpus(String name, byte[] bytes, int trainSize) {
     }
 
     /** Refuses a text that is too short for sequences of {@code seqLen} tokens, or holds bytes that are no tokens. */
-    void require(int seqLen, int numTokens) {
+    void require(int seqLen, ModelConfig model) {
         int shortest = Math.min(trainSize - 1, validationSize());
         if (shortest < seqLen + 1) {
             throw Failure.usage(
@@ -98,20 +99,29 @@ record Corpus(String name, byte[] bytes, int trainSize) {
                             + "for training and %d for validation, of which it has %,d and %,d",
                     name, bytes.length, seqLen, seqLen + 2, seqLen + 1, trainSize, validationSize());
         }
-        requireTokens("data_path: " + name, bytes, numTokens);
+        requireTargets("data_path: " + name, bytes, bytes.length, 0, model);
     }
 
-    static void requireTokens(String where, byte[] bytes, int numTokens) {
-        requireTokens(where, bytes, bytes.length, 0, numTokens);
+    /** Refuses bytes that a model cannot read. */
+    static void requireTokens(String where, byte[] bytes, ModelConfig model) {
+        requireBelow(model.numTokens(), "num_tokens", where, bytes, bytes.length, 0);
     }
 
-    /** Refuses bytes that are no tokens among the first {@code count}, of which the first is byte {@code position} of a text. */
-    static void requireTokens(String where, byte[] bytes, int count, long position, int numTokens) {
-        for (int i = 0; i < count && numTokens < 256; i++) {
-            if ((bytes[i] & 0xFF) >= numTokens) {
+    /**
+     * Refuses bytes that a model cannot both read and predict among the first {@code count}, of which the first is byte {@code position} of a
+     * text.
+     */
+    static void requireTargets(String where, byte[] bytes, int count, long position, ModelConfig model) {
+        int limit = model.vocabulary();
+        requireBelow(limit, limit < model.numTokens() ? "output_size" : "num_tokens", where, bytes, count, position);
+    }
+
+    private static void requireBelow(int limit, String key, String where, byte[] bytes, int count, long position) {
+        for (int i = 0; i < count && limit < 256; i++) {
+            if ((bytes[i] & 0xFF) >= limit) {
                 throw Failure.usage(
-                        "%s: byte %d is %d; the model's num_tokens allows values below %d",
-                        where, position + i, bytes[i] & 0xFF, numTokens);
+                        "%s: byte %d is %d; the model's %s allows values below %d",
+                        where, position + i, bytes[i] & 0xFF, key, limit);
             }
         }
     }

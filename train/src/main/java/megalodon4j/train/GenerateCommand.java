@@ -148,7 +148,7 @@ final class GenerateCommand extends Subcommand {
             throw Failure.usage("--prompt-len: %d; allowed: at least 1, together with --prompt-gzip", promptLength);
         }
         var bytes = promptBytes();
-        Corpus.requireTokens("the prompt", bytes, config.model().numTokens());
+        Corpus.requireTokens("the prompt", bytes, config.model());
         return bytes;
     }
 

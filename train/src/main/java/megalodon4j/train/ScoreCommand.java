@@ -77,7 +77,7 @@ final class ScoreCommand extends Subcommand {
         var bytes = Corpus.read("--data", data, Integer.MAX_VALUE - 8);
         requireBytes(bytes.length, length + 1L);
         RunConfig.requireFits(seqLen == null ? "seq_len" : "--seq-len", length, config.model());
-        Corpus.requireTokens("--data: " + data, bytes, config.model().numTokens());
+        Corpus.requireTargets("--data: " + data, bytes, bytes.length, 0, config.model());
         return Windows.consecutive(bytes, length);
     }
 
@@ -100,8 +100,7 @@ final class ScoreCommand extends Subcommand {
         long tokens = 0;
         for (int read; (read = in.readNBytes(block, 1, BLOCK)) > 0; tokens += read) {
             stop.check();
-            Corpus.requireTokens(
-                    "--data: " + data, block, read + 1, tokens, config.model().numTokens());
+            Corpus.requireTargets("--data: " + data, block, read + 1, tokens, config.model());
             sum += session.loss(
                     Utf8Stream.tokens(Arrays.copyOf(block, read)),
                     Utf8Stream.tokens(Arrays.copyOfRange(block, 1, read + 1)));

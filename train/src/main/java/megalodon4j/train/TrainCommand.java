@@ -12,7 +12,6 @@ import java.util.stream.Collectors;
 import megalodon4j.models.EmaChoice;
 import megalodon4j.models.LanguageModel;
 import megalodon4j.models.MegalodonConfig;
-import megalodon4j.models.ModelConfig;
 import megalodon4j.tensor.CudaException;
 import megalodon4j.tensor.Precision;
 import picocli.CommandLine.Command;
@@ -64,7 +63,7 @@ final class TrainCommand extends Subcommand {
         requireInitFrom();
         Destination.requireFolder("run_dir", config.runDir());
         var corpus = Corpus.load(config.dataPath());
-        corpus.require(config.seqLen(), vocabulary(config.model()));
+        corpus.require(config.seqLen(), config.model());
         var folder = new RunFolder(config.runDir());
         try (var _ = folder.lock()) {
             return execute(config, precision, corpus, folder);
@@ -97,11 +96,6 @@ final class TrainCommand extends Subcommand {
                 .option("--run-dir", "run_dir", runDir)
                 .option("--seed", "seed", seed);
         return RunConfig.of(source);
-    }
-
-    /** What a model can both read and predict. */
-    private static int vocabulary(ModelConfig model) {
-        return Math.min(model.numTokens(), model.outputs());
     }
 
     // --- where to start ---------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import java.util.zip.GZIPOutputStream;
 import megalodon4j.models.Weights;
 import megalodon4j.tensor.Backend;
@@ -195,6 +196,30 @@ class CommandsTest {
         write(folder.resolve("one"), new byte[1]);
         assertRefused(
                 "one: 1 bytes; at least 2", "score", "--ckpt", checkpoint, "--data", folder.resolve("one"), "--stream");
+    }
+
+    @Test
+    void whatAModelCannotPredictIsRefused() throws IOException {
+        var narrow = Files.writeString(folder.resolve("narrow.yaml"), Files.readString(config) + "output_size: 200\n");
+        var weights = folder.resolve("narrow.safetensors");
+        try (var backend = Backend.cpu(1)) {
+            Weights.save(Tiny.read(narrow).model().create(backend, 0), weights);
+        }
+        var bytes = BuiltinText.synthetic(100);
+        bytes[99] = (byte) 200; // never read, only predicted
+        var wide = Files.write(folder.resolve("wide"), bytes);
+        var model = new Object[] {"score", "--config", narrow, "--weights", weights, "--data", wide};
+        var error = "wide: byte 99 is 200; the model's output_size allows values below 200";
+        assertRefused(error, model);
+        assertRefused(error, append(model, "--stream"));
+        assertEquals(
+                0,
+                run("generate", "--config", narrow, "--weights", weights, "--prompt-file", wide)
+                        .exitCode());
+    }
+
+    private static Object[] append(Object[] command, Object... more) {
+        return Stream.concat(Arrays.stream(command), Arrays.stream(more)).toArray();
     }
 
     @Test

@@ -14,6 +14,8 @@ import java.util.stream.IntStream;
 import java.util.zip.GZIPOutputStream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
+import megalodon4j.models.MegalodonConfig;
+import megalodon4j.models.ModelConfig;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -67,11 +69,23 @@ class DataTest {
     @Test
     void aTextMustHoldAWindowInBothSplits() {
         var corpus = new Corpus("text", new byte[200]);
-        corpus.require(19, 256);
-        assertThrows(Failure.class, () -> corpus.require(20, 256));
-        assertThrows(Failure.class, () -> new Corpus("text", new byte[0]).require(1, 256));
-        var e = assertThrows(Failure.class, () -> new Corpus("text", TEXT).require(10, 100));
-        assertTrue(e.getMessage().contains("num_tokens"), e.getMessage());
+        var bytes = MegalodonConfig.enwik8();
+        corpus.require(19, bytes);
+        assertThrows(Failure.class, () -> corpus.require(20, bytes));
+        assertThrows(Failure.class, () -> new Corpus("text", new byte[0]).require(1, bytes));
+    }
+
+    @Test
+    void theKeyIsNamedThatRulesAByteOut() {
+        var model = MegalodonConfig.enwik8().toBuilder();
+        assertRuledOut("num_tokens", model.numTokens(100).build());
+        assertRuledOut("num_tokens", model.numTokens(100).outputSize(256).build());
+        assertRuledOut("output_size", model.numTokens(256).outputSize(100).build());
+    }
+
+    private static void assertRuledOut(String key, ModelConfig model) {
+        var e = assertThrows(Failure.class, () -> new Corpus("text", TEXT).require(10, model));
+        assertTrue(e.getMessage().endsWith("the model's " + key + " allows values below 100"), e.getMessage());
     }
 
     @Test
