@@ -40,7 +40,7 @@ final class ScoreCommand extends Subcommand {
     private CacheArguments cache;
 
     /** The mean loss of so many tokens in nats. */
-    private record Score(double loss, long tokens) {}
+    record Score(double loss, long tokens) {}
 
     @Override
     int execute() {
@@ -87,8 +87,8 @@ final class ScoreCommand extends Subcommand {
         }
     }
 
-    private static Score score(Windows windows, LanguageModel model, Stop stop) {
-        int atOnce = RunConfig.autoMicroBatch(windows.count(), windows.length());
+    static Score score(Windows windows, LanguageModel model, Stop stop) {
+        int atOnce = Math.clamp(RunConfig.AUTO_MICRO_TOKENS / windows.length(), 1, windows.count());
         return new Score(windows.loss(model, atOnce, stop), windows.tokens());
     }
 

@@ -165,6 +165,19 @@ class CommandsTest {
         assertNotEquals(json.get("loss"), longer.get("loss"));
     }
 
+    /** Five batches of 128 windows, 2,048 tokens each, and one of the rest, though 641 is a prime. */
+    @Test
+    void windowsAreTakenAsManyAtOnceAsThereMayBe() {
+        var batches = new int[1];
+        try (var backend = Backend.cpu(1)) {
+            var model = new WatchedModel(Tiny.read(config).model().create(backend, 0), (_, _) -> batches[0]++);
+            var windows = Windows.consecutive(BuiltinText.synthetic(641 * 16 + 1), 16);
+            assertEquals(
+                    641 * 16, ScoreCommand.score(windows, model, Stop.never()).tokens());
+        }
+        assertEquals(6, batches[0]);
+    }
+
     @Test
     void aStreamIsOneLongWindow() {
         var stream = json("score", "--ckpt", checkpoint, "--data", text, "--stream", "--json");
