@@ -133,6 +133,8 @@ class ConfigTest {
                     num_batches: -1                    | num_batches: -1; allowed: a whole number from 0 to 2147483647
                     learning_rate: fast                | learning_rate: "fast"; allowed: a number at least 0
                     learning_rate: .nan                | learning_rate: NaN; allowed
+                    learning_rate: 1e39                | learning_rate: 1.0E39; allowed: up to 3.4028235E38
+                    weight_decay: 1e39                 | weight_decay: 1.0E39; allowed: up to 3.4028235E38
                     weight_decay: -0.1                 | weight_decay: -0.1; allowed
                     tied_embedding: 1                  | tied_embedding: 1; allowed: true or false
                     min_p: 1.1                         | min_p: 1.1; allowed: a number at least 0 and at most 1
