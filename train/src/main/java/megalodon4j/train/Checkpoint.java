@@ -125,7 +125,7 @@ record Checkpoint(Path folder, State state) {
                 adam.v(parameter).set(moments.floats("exp_avg_sq." + parameter.name()));
             }
         } catch (IOException | IllegalArgumentException e) {
-            throw Failure.usage("%s: %s", file, Failure.reason(e)).causedBy(e);
+            throw Failure.of(file, e);
         }
         adam.steps(state.step);
     }

@@ -20,12 +20,7 @@ record ReportedRun(
     static ReportedRun read(Path path, String name) {
         var folder = new RunFolder(path);
         if (!Files.isRegularFile(folder.metrics())) {
-            throw Failure.usage(
-                    "%s: %s",
-                    path,
-                    Files.isDirectory(path)
-                            ? "not a run, which holds metrics.jsonl"
-                            : Files.exists(path) ? "a file; the folder of a run is needed" : "no such folder");
+            throw Failure.usage("%s: %s", path, whyNoRun(path));
         }
         try {
             return new ReportedRun(
@@ -38,6 +33,13 @@ record ReportedRun(
             throw Failure.usage("%s: cannot be read: %s", path, Failure.reason(e))
                     .causedBy(e);
         }
+    }
+
+    private static String whyNoRun(Path path) {
+        if (!Files.isDirectory(path)) {
+            return Files.exists(path) ? "a file; the folder of a run is needed" : "no such folder";
+        }
+        return Files.isExecutable(path) ? "not a run, which holds metrics.jsonl" : "permission denied";
     }
 
     /** How many steps it was meant to do, if it has not done them. */

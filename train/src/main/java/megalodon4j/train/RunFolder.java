@@ -2,7 +2,6 @@ package megalodon4j.train;
 
 import java.io.Closeable;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
@@ -100,7 +99,7 @@ record RunFolder(Path path) {
                             .thenComparing(c -> c.folder().endsWith(CHECKPOINT + "final")))
                     .toList();
         } catch (IOException e) {
-            throw new UncheckedIOException(e);
+            throw Failure.of(folder, e);
         }
     }
 
@@ -110,7 +109,7 @@ record RunFolder(Path path) {
             var parent = checkpoint.folder().toRealPath().getParent();
             return Files.isDirectory(path) && parent.equals(path.toRealPath());
         } catch (IOException e) {
-            throw new UncheckedIOException(e);
+            throw Failure.of(checkpoint.folder(), e);
         }
     }
 

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import java.io.IOException;
 import java.net.StandardProtocolFamily;
@@ -12,6 +13,7 @@ import java.net.UnixDomainSocketAddress;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Pattern;
@@ -21,6 +23,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 
 class ReportCommandTest {
@@ -215,6 +218,21 @@ class ReportCommandTest {
     void aLineThatIsNoneOfARunsIsNamed(String line, String named) throws IOException {
         var valid = "{\"step\":0,\"val_bpc\":4.5}\n";
         assertRefused(named, "report", metrics("broken", valid + line + "\n" + valid));
+    }
+
+    /** Nothing in the folder may be looked at, or its files but not their names. */
+    @ParameterizedTest
+    @ValueSource(strings = {"---------", "--x--x--x"})
+    void aFolderThatMayNotBeReadIsToldAsSuch(String permissions) throws IOException {
+        var run = metrics("locked", "{\"step\":0,\"val_bpc\":4.5}\n");
+        var before = Files.getPosixFilePermissions(run);
+        Files.setPosixFilePermissions(run, PosixFilePermissions.fromString(permissions));
+        try {
+            assumeFalse(Files.isReadable(run), "the superuser may read all");
+            assertRefused(run + ": permission denied", "report", run);
+        } finally {
+            Files.setPosixFilePermissions(run, before);
+        }
     }
 
     @Test

@@ -304,7 +304,12 @@ class TrainCommandTest {
         assertTrue(refused("--resume", "latest", "--set", "num_batches=3").contains("num_batches: 3"));
         assertTrue(refused("--resume", whole).contains("it holds " + whole.resolve("checkpoint_final")));
         assertTrue(refused("--resume", folder.resolve("none")).contains("no such folder"));
-        Files.delete(whole.resolve("checkpoint_final/optimizer.safetensors"));
+        var optimizer = whole.resolve("checkpoint_final/optimizer.safetensors");
+        Files.write(optimizer, Arrays.copyOf(Files.readAllBytes(optimizer), 1000));
+        var torn = refused("--resume", "latest");
+        assertTrue(torn.startsWith("megalodon train: " + optimizer + ": "), torn);
+        assertEquals(torn.indexOf(optimizer.toString()), torn.lastIndexOf(optimizer.toString()), torn);
+        Files.delete(optimizer);
         assertTrue(refused("--resume", whole.resolve("checkpoint_final")).contains("optimizer.safetensors is missing"));
         assertEquals(3, new RunFolder(whole).latest().orElseThrow().state().step());
     }
