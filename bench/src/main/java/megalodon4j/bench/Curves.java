@@ -19,7 +19,10 @@ final class Curves implements Runnable {
     private Curves() {}
 
     static CommandLine commandLine(PrintStream out) {
-        return new CommandLine(new Curves()).addSubcommand(new TextCurve(out)).addSubcommand(new StepCurve(out));
+        return new CommandLine(new Curves())
+                .addSubcommand(new TextCurve(out))
+                .addSubcommand(new StepCurve(out))
+                .setExpandAtFiles(false);
     }
 
     @Override

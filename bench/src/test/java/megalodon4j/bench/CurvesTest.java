@@ -92,6 +92,12 @@ class CurvesTest {
         assertTrue(PeakMemory.bytes() >= before + 100_000_000, held + " MB held, the peak rose from " + before);
     }
 
+    @Test
+    void argumentsDoNotComeFromFiles() throws IOException {
+        var file = Files.writeString(folder.resolve("arguments"), "--help");
+        assertEquals(2, curve("@" + file), printed.toString());
+    }
+
     @ParameterizedTest
     @ValueSource(
             strings = {

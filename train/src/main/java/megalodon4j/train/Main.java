@@ -64,6 +64,7 @@ public final class Main implements Runnable {
     static CommandLine commandLine() {
         var main = new Main();
         return new CommandLine(main)
+                .setExpandAtFiles(false) // a prompt may begin with @
                 .setParameterExceptionHandler(Main::explain)
                 .setExecutionExceptionHandler((e, command, _) -> main.explain(e, command));
     }

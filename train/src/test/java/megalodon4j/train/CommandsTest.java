@@ -91,6 +91,14 @@ class CommandsTest {
     }
 
     @Test
+    void aPromptThatBeginsWithAtIsNoFile() throws IOException {
+        var file = Files.writeString(folder.resolve("arguments"), "home");
+        var prompt = "@" + file;
+        var json = json("generate", "--ckpt", checkpoint, "--prompt", prompt, "--max-new-tokens", 1, "--json");
+        assertEquals(prompt.length(), json.get("prompt_tokens").intValue());
+    }
+
+    @Test
     void promptsComeFromFilesToo() throws IOException {
         var gz = folder.resolve("prompt.gz");
         try (var out = new GZIPOutputStream(Files.newOutputStream(gz))) {
