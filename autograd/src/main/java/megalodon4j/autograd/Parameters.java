@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.Shape;
+import megalodon4j.tensor.ShapesOnly;
 import megalodon4j.tensor.Tensor;
 
 /** The parameters of a model, in the order in which they were added. */
@@ -16,13 +17,15 @@ public final class Parameters implements Iterable<Parameter> {
         this.backend = backend;
     }
 
-    /** Adds a parameter whose elements are given by {@code initial}. */
+    /** Adds a parameter whose elements are given by {@code initial}, which is not asked on a backend that keeps {@link ShapesOnly}. */
     public Parameter add(String name, Shape shape, Initial initial) {
         if (byName.containsKey(name)) {
             throw new IllegalArgumentException("parameter " + name + " exists already");
         }
         var value = backend.tensor(shape);
-        value.set(initial.elements(shape));
+        if (!(backend instanceof ShapesOnly)) {
+            value.set(initial.elements(shape));
+        }
         var parameter = new Parameter(name, value);
         byName.put(name, parameter);
         return parameter;

@@ -5,6 +5,7 @@ import java.util.Locale;
 import java.util.Map;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.Shape;
+import megalodon4j.tensor.ShapesOnly;
 
 /** The sizes and choices that define a model. Constructing one validates it. */
 public sealed interface ModelConfig permits LlamaConfig, MegalodonConfig {
@@ -42,6 +43,11 @@ public sealed interface ModelConfig permits LlamaConfig, MegalodonConfig {
 
     /** A new model of random weights; the same for the same seed on any device. */
     LanguageModel create(Backend backend, long seed);
+
+    /** A model without values, for the names and shapes of its parameters; it takes no memory for them and can compute nothing. */
+    default LanguageModel outline() {
+        return create(new ShapesOnly(), 0);
+    }
 
     /** @throws IllegalArgumentException if a cache of such a model cannot keep what the options ask for */
     void check(CacheOptions options);

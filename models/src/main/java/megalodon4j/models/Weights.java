@@ -12,7 +12,6 @@ import java.util.Map;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import megalodon4j.autograd.Parameter;
-import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.SafeTensors;
 import megalodon4j.tensor.SafeTensors.DType;
 import megalodon4j.tensor.Shape;
@@ -101,23 +100,23 @@ public final class Weights {
         if (dtype != null) {
             requireWritable(dtype);
         }
-        try (var backend = Backend.cpu(1)) {
-            var model = config.create(backend, 0); // for names and shapes
-            var source = WeightsFile.open(model, in);
-            if (Files.exists(out) && Files.isSameFile(in, out)) {
-                throw new IllegalArgumentException(out + ": is the input itself, which stays as it is");
-            }
-            var metadata = new HashMap<>(source.metadata());
-            metadata.putAll(METADATA);
-            var tensors = stateDict(model, to, (parameter, as) -> {
-                boolean half = isOrdinary(parameter) && (dtype == null ? source.dtype(parameter) : dtype) == DType.BF16;
-                return source(as, parameter, half, () -> unchecked(source, parameter));
-            });
+        var model = config.outline();
+        var source = WeightsFile.open(model, in);
+        if (Files.exists(out) && Files.isSameFile(in, out)) {
+            throw new IllegalArgumentException(out + ": is the input itself, which stays as it is");
+        }
+        var metadata = new HashMap<>(source.metadata());
+        metadata.putAll(METADATA);
+        var tensors = stateDict(model, to, (parameter, as) -> {
+            boolean half = isOrdinary(parameter) && (dtype == null ? source.dtype(parameter) : dtype) == DType.BF16;
+            return source(as, parameter, half, () -> unchecked(source, parameter));
+        });
+        try {
             writeAside(out, metadata, tensors);
-            return source.layout();
         } catch (UncheckedIOException e) {
             throw e.getCause();
         }
+        return source.layout();
     }
 
     private static void writeAside(Path out, Map<String, String> metadata, List<SafeTensors.Source> tensors)

@@ -5,8 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
+import megalodon4j.autograd.Parameters;
 import megalodon4j.autograd.Tape;
 import megalodon4j.tensor.Backend;
 import org.junit.jupiter.api.Test;
@@ -17,17 +19,33 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ConfigsTest {
     @Test
     void presetsHaveTheSizesTheyAreKnownFor() {
-        try (var backend = Backend.cpu(1)) {
-            assertEquals(
-                    11_277_696,
-                    MegalodonConfig.enwik8().create(backend, 1).parameters().count());
-            assertEquals(
-                    12_489_600,
-                    LlamaConfig.enwik8().create(backend, 1).parameters().count());
-        }
+        assertEquals(11_277_696, MegalodonConfig.enwik8().outline().parameters().count());
+        assertEquals(12_489_600, LlamaConfig.enwik8().outline().parameters().count());
         assertEquals(2048, MegalodonConfig.base().chunkSize());
         assertEquals(100_000, MegalodonConfig.sevenB().ropeBase());
         assertEquals(1536, LlamaConfig.base().hiddenDim());
+    }
+
+    @Test
+    void anOutlineHasTheParametersOfTheModelAndNoValues() {
+        try (var backend = Backend.cpu(1)) {
+            for (var config : List.of(TinyModels.megalodon(0), TinyModels.llama())) {
+                assertEquals(
+                        shapes(config.create(backend, 1).parameters()),
+                        shapes(config.outline().parameters()));
+            }
+        }
+        var large = MegalodonConfig.sevenB().toBuilder().numLayers(1000).build().outline();
+        assertTrue(large.parameters().count() > 200e9);
+        assertThrows(
+                UnsupportedOperationException.class,
+                () -> large.generate(new int[] {1}, GenerationOptions.of(Sampling.plain(), 1)));
+    }
+
+    private static List<String> shapes(Parameters parameters) {
+        var shapes = new ArrayList<String>();
+        parameters.forEach(parameter -> shapes.add(parameter.toString()));
+        return shapes;
     }
 
     @Test

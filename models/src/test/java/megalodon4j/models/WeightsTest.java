@@ -173,6 +173,17 @@ class WeightsTest {
         assertSame(model, load(model.config(), in));
     }
 
+    @Test
+    void conversionChecksAgainstAConfigOfAnySize() throws IOException {
+        var in = folder.resolve("in");
+        Weights.save(TinyModels.megalodon(backend, 6), in);
+        var config = MegalodonConfig.sevenB().toBuilder().numLayers(1000).build();
+        var e = assertThrows(
+                IOException.class, () -> Weights.convert(config, in, folder.resolve("out"), Layout.HF, null));
+        assertTrue(
+                e.getMessage().contains("model.embed.weight has shape (256, 16), the config makes it"), e.getMessage());
+    }
+
     // --- what is read besides ---------------------------------------------------------------------------------------
 
     @Test

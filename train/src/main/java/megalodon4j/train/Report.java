@@ -15,7 +15,6 @@ import java.util.Properties;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
-import megalodon4j.tensor.Backend;
 import megalodon4j.train.History.Point;
 import tools.jackson.databind.node.ArrayNode;
 
@@ -174,9 +173,7 @@ final class Report {
     }
 
     private static long parameters(RunConfig config) {
-        try (var backend = Backend.cpu(1)) {
-            return config.model().create(backend, config.seed()).parameters().count();
-        }
+        return config.model().outline().parameters().count();
     }
 
     private static String time(double seconds) {

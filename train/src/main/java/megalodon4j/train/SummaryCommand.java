@@ -4,7 +4,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import megalodon4j.autograd.Parameters;
-import megalodon4j.tensor.Backend;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -21,11 +20,7 @@ final class SummaryCommand extends Subcommand {
     int execute() {
         var config = RunConfig.of(ConfigSource.read(configFile).set(sets));
         noteKeys(config);
-        try (var backend = Backend.cpu(1)) {
-            print(
-                    config.model().kind(),
-                    config.model().create(backend, config.seed()).parameters());
-        }
+        print(config.model().kind(), config.model().outline().parameters());
         return 0;
     }
 

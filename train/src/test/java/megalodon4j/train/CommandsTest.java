@@ -327,6 +327,13 @@ class CommandsTest {
     }
 
     @Test
+    void summaryTakesNoMemoryForTheModel() {
+        var llama = run("summary", "--config", "../configs/llama_512.yaml", "--set", "dim=16384", "--set", "depth=256");
+        assertEquals(0, llama.exitCode(), llama::err);
+        assertTrue(llama.out().lines().toList().getLast().matches("total +557,284,605,952"), llama::out);
+    }
+
+    @Test
     void doctorAlwaysAnswers() {
         var json = json("doctor", "--json");
         assertEquals(Runtime.version().toString(), json.get("jdk").stringValue());
