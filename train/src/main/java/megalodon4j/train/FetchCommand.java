@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.security.DigestInputStream;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
 import java.util.HexFormat;
 import java.util.Locale;
 import java.util.Optional;
@@ -36,6 +37,7 @@ final class FetchCommand extends Subcommand {
 
     private final long size;
     private final String md5;
+    private final Duration patience;
 
     @Option(
             names = "--url",
@@ -52,13 +54,14 @@ final class FetchCommand extends Subcommand {
     private Path out;
 
     FetchCommand() {
-        this(100_000_000, "a1fa5ffddb56f4953e226637dabbb36a");
+        this(100_000_000, "a1fa5ffddb56f4953e226637dabbb36a", Duration.ofSeconds(30));
     }
 
-    /** For a text of {@code size} bytes with that MD5, in hexadecimal digits. */
-    FetchCommand(long size, String md5) {
+    /** For a text of {@code size} bytes with that MD5, in hexadecimal digits, from a server that may be silent for so long. */
+    FetchCommand(long size, String md5, Duration patience) {
         this.size = size;
         this.md5 = md5;
+        this.patience = patience;
     }
 
     @Override
@@ -70,7 +73,7 @@ final class FetchCommand extends Subcommand {
         } else {
             Files.createDirectories(out.toAbsolutePath().getParent());
             var partial = out.resolveSibling(DurableFiles.ASIDE + out.getFileName() + ".part");
-            new Download(from, partial, err()).run();
+            new Download(from, partial, patience, err()).run();
             DurableFiles.writeFile(out, aside -> pack(partial, aside));
             Files.delete(partial);
         }

@@ -16,10 +16,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
 import java.util.zip.GZIPOutputStream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
@@ -34,6 +38,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 class FetchCommandTest {
     private static final byte[] TEXT = BuiltinText.synthetic(300_000);
 
+    private static final Duration PATIENCE = Duration.ofSeconds(2);
+
     @TempDir
     Path folder;
 
@@ -46,6 +52,7 @@ class FetchCommandTest {
 
     private volatile boolean ranges = true;
     private volatile int breaksOffAfter = Integer.MAX_VALUE;
+    private final CountDownLatch end = new CountDownLatch(1);
 
     /** The ranges that were asked for. */
     private final List<String> asked = new ArrayList<>();
@@ -62,11 +69,29 @@ class FetchCommandTest {
             exchange.sendResponseHeaders(302, -1);
             exchange.close();
         });
+        server.createContext("/silent", exchange -> await(end));
+        server.createContext("/stalls", exchange -> {
+            exchange.sendResponseHeaders(200, TEXT.length);
+            exchange.getResponseBody().write(TEXT, 0, 1000);
+            exchange.getResponseBody().flush();
+            await(end);
+        });
+        server.createContext("/slow", exchange -> {
+            exchange.sendResponseHeaders(200, TEXT.length);
+            for (int i = 0; i < 3; i++) {
+                exchange.getResponseBody().write(TEXT, i * 100_000, 100_000);
+                exchange.getResponseBody().flush();
+                await(new CountDownLatch(1), PATIENCE.dividedBy(2));
+            }
+            exchange.close();
+        });
+        server.setExecutor(Executors.newVirtualThreadPerTaskExecutor());
         server.start();
     }
 
     @AfterEach
     void stop() {
+        end.countDown();
         server.stop(0);
     }
 
@@ -91,12 +116,24 @@ class FetchCommandTest {
         }
     }
 
+    private static void await(CountDownLatch latch) {
+        await(latch, Duration.ofMinutes(1));
+    }
+
+    private static void await(CountDownLatch latch, Duration most) {
+        try {
+            latch.await(most.toMillis(), TimeUnit.MILLISECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
     private Tiny.Outcome fetch() {
         return fetch(url("/enwik8"));
     }
 
     private Tiny.Outcome fetch(String url) {
-        return fetch(new FetchCommand(TEXT.length, md5(TEXT)), url, out);
+        return fetch(new FetchCommand(TEXT.length, md5(TEXT), PATIENCE), url, out);
     }
 
     private static Tiny.Outcome fetch(FetchCommand command, String url, Path out) {
@@ -190,6 +227,24 @@ class FetchCommandTest {
         assertEquals(List.of("null", "bytes=" + first + "-", "bytes=" + second + "-"), asked);
     }
 
+    @Test
+    void aServerThatFallsSilentIsGivenUp() throws IOException {
+        file = TEXT;
+        assertFailed(
+                1,
+                url("/stalls")
+                        + ": broke off after 1,000 bytes: nothing came for 2 s; the same command goes on from there",
+                fetch(url("/stalls")));
+        assertFailed(1, url("/silent") + ": no answer for 2 s", fetch(url("/silent")));
+        assertFetched(fetch());
+        assertEquals(List.of("bytes=1000-"), asked);
+    }
+
+    @Test
+    void aSlowServerIsWaitedFor() throws IOException {
+        assertFetched(fetch(url("/slow")));
+    }
+
     // What is kept: a connection that breaks may take the last bytes with it.
     private long breakOff() throws IOException {
         var outcome = fetch();
@@ -262,7 +317,7 @@ class FetchCommandTest {
         assertFailed(
                 1,
                 "what came has 300,000 bytes instead of 300,001; it has been removed",
-                fetch(new FetchCommand(TEXT.length + 1, md5(TEXT)), url("/enwik8"), out));
+                fetch(new FetchCommand(TEXT.length + 1, md5(TEXT), PATIENCE), url("/enwik8"), out));
         assertOnly();
     }
 
