@@ -65,17 +65,12 @@ final class TrainCommand extends Subcommand {
         var corpus = Corpus.load(config.dataPath());
         corpus.require(config.seqLen(), config.model());
         var folder = new RunFolder(config.runDir());
-        try (var _ = folder.lock()) {
-            return execute(config, precision, corpus, folder);
-        }
-    }
-
-    private int execute(RunConfig config, Precision precision, Corpus corpus, RunFolder folder) throws IOException {
-        var checkpoint = checkpoint(folder);
-        checkpoint.ifPresent(c -> requireSameModel(c, config));
         // The process may end on a signal only after the device has been given back.
         try (var stop = Stop.onSignal();
-                var backend = device.open(precision)) {
+                var backend = device.open(precision);
+                var _ = folder.lock()) {
+            var checkpoint = checkpoint(folder);
+            checkpoint.ifPresent(c -> requireSameModel(c, config));
             var model = config.model().create(backend, config.seed());
             if (initFrom != null && checkpoint.isEmpty()) {
                 Checkpoint.load(model, initFrom);
