@@ -13,10 +13,15 @@ import picocli.CommandLine.Option;
 final class DeviceOptions {
     private static final Pattern DEVICE = Pattern.compile("cpu|cuda(?::(\\d{1,4}))?");
 
+    private static final int MAX_THREADS = 1024; // more of them only take memory
+
     @Option(names = "--device", paramLabel = "D", defaultValue = "cpu", description = "cpu (default) or cuda[:N].")
     private String device;
 
-    @Option(names = "--threads", paramLabel = "N", description = "CPU threads, at least 1; all cores if not given.")
+    @Option(
+            names = "--threads",
+            paramLabel = "N",
+            description = "CPU threads, from 1 to " + MAX_THREADS + "; all cores if not given.")
     private Integer threads;
 
     @Option(
@@ -30,8 +35,8 @@ final class DeviceOptions {
         if (!DEVICE.matcher(device).matches()) {
             throw Failure.usage("--device: \"%s\"; allowed: cpu, cuda, cuda:N", device);
         }
-        if (threads != null && threads < 1) {
-            throw Failure.usage("--threads: %d; allowed: a whole number, at least 1", threads);
+        if (threads != null && (threads < 1 || threads > MAX_THREADS)) {
+            throw Failure.usage("--threads: %d; allowed: a whole number from 1 to %d", threads, MAX_THREADS);
         }
         if (threads != null && isCuda()) {
             throw Failure.usage("--threads: %d; not allowed together with --device %s", threads, device);

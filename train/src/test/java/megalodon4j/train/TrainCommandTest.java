@@ -409,6 +409,7 @@ class TrainCommandTest {
         assertTrue(run("train", "--config", folder.resolve("no.yaml")).error().contains("no.yaml: no such file"));
         assertTrue(refused("--set", "data_path=" + folder.resolve("no.gz")).contains("no.gz: no such file"));
         assertTrue(refused("--threads", "0").contains("--threads: 0"));
+        assertTrue(refused("--threads", "1025").contains("--threads: 1025; allowed: a whole number from 1 to 1024"));
         assertTrue(refused("--threads", "few").contains("--threads"));
         assertTrue(refused("--device", "tpu").contains("--device: \"tpu\""));
         assertTrue(refused("--set", "precision=bf16").contains("bf16"));
