@@ -18,10 +18,6 @@ import megalodon4j.tensor.Shape;
  * depends on.
  */
 final class CacheFile {
-    // What concerns training alone.
-    private static final Set<String> FREE =
-            Set.of("dropout", "attention_dropout", "hidden_dropout", "init_mode", "gradient_checkpointing", "cema");
-
     private static final String KEYS = "cache.keys"; // where some have been forgotten before their time
     private static final String MASK = "cache.mask"; // of the keys, where any is padding
 
@@ -103,7 +99,7 @@ final class CacheFile {
         var settings = new LinkedHashMap<String, String>();
         settings.put("model", config.kind());
         config.settings().forEach((name, value) -> {
-            if (!FREE.contains(name)) {
+            if (!ModelConfig.TRAINING_ONLY.contains(name)) {
                 settings.put(name, String.valueOf(value));
             }
         });

@@ -3,12 +3,17 @@ package megalodon4j.models;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import megalodon4j.tensor.Backend;
 import megalodon4j.tensor.Shape;
 import megalodon4j.tensor.ShapesOnly;
 
 /** The sizes and choices that define a model. Constructing one validates it. */
 public sealed interface ModelConfig permits LlamaConfig, MegalodonConfig {
+    /** Those of the {@link #settings} that concern training alone: weights and caches mean the same whatever they are. */
+    Set<String> TRAINING_ONLY =
+            Set.of("dropout", "attention_dropout", "hidden_dropout", "init_mode", "gradient_checkpointing", "cema");
+
     /** {@code llama} or {@code megalodon}. */
     String kind();
 

@@ -63,6 +63,11 @@ class ConfigsTest {
                 .startsWith("z_dim: 192 is not allowed"));
     }
 
+    @Test
+    void whatConcernsTrainingAloneAreSettings() {
+        assertTrue(MegalodonConfig.base().settings().keySet().containsAll(ModelConfig.TRAINING_ONLY));
+    }
+
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 300, 1021})
     void anyVocabulary(int tokens) {

@@ -12,6 +12,7 @@ import java.util.stream.Collectors;
 import megalodon4j.models.EmaChoice;
 import megalodon4j.models.LanguageModel;
 import megalodon4j.models.MegalodonConfig;
+import megalodon4j.models.ModelConfig;
 import megalodon4j.tensor.CudaException;
 import megalodon4j.tensor.Precision;
 import picocli.CommandLine.Command;
@@ -22,10 +23,6 @@ import picocli.CommandLine.Option;
 @Command(name = "train", description = "Trains a model as a config says.", sortOptions = false)
 final class TrainCommand extends Subcommand {
     private static final String LATEST = "latest";
-
-    /** Keys that do not change what the weights mean. */
-    private static final Set<String> FREE_KEYS =
-            Set.of("cema", "gradient_checkpointing", "init_mode", "dropout", "attention_dropout", "hidden_dropout");
 
     @Option(names = "--config", required = true, paramLabel = "F", description = "The config, a YAML file.")
     private Path configFile;
@@ -135,7 +132,7 @@ final class TrainCommand extends Subcommand {
                     || Set.of("model", "num_tokens").contains(key.name());
             var was = then.get(key.name());
             var is = config.values().get(key.name());
-            if (ofModel && !FREE_KEYS.contains(key.name()) && !Objects.equals(was, is)) {
+            if (ofModel && !ModelConfig.TRAINING_ONLY.contains(key.name()) && !Objects.equals(was, is)) {
                 throw Failure.usage(
                         "%s: %s: %s, while the checkpoint %s has %s; a resumed run keeps its model",
                         configFile, key.name(), is, checkpoint.folder(), was);
