@@ -1,5 +1,6 @@
 package megalodon4j.models;
 
+import java.util.List;
 import megalodon4j.tensor.Philox;
 
 /**
@@ -22,13 +23,15 @@ public final class Generated {
     private final End end;
     private final Session session;
     private final int[] unread;
+    private final List<Integer> held;
     private final Philox random;
 
-    Generated(int[] tokens, End end, Session session, int[] unread, Philox random) {
+    Generated(int[] tokens, End end, Session session, int[] unread, List<Integer> held, Philox random) {
         this.tokens = tokens;
         this.end = end;
         this.session = session;
         this.unread = unread;
+        this.held = held;
         this.random = random;
     }
 
@@ -54,6 +57,11 @@ public final class Generated {
     /** What the session has yet to read. */
     int[] unread() {
         return unread;
+    }
+
+    /** The end of the text, as much as may be the beginning of a stop string. */
+    List<Integer> held() {
+        return held;
     }
 
     /** Where the random numbers go on. */

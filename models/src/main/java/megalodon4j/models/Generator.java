@@ -79,7 +79,7 @@ public final class Generator {
 
     /** {@link #generate(int[], IntConsumer)} with random numbers from where {@code random} stands. */
     public Generated generate(int[] prompt, Philox random, IntConsumer sink) {
-        return run(model.session(options.cache()), prompt.clone(), random, sink);
+        return run(model.session(options.cache()), prompt.clone(), List.of(), random, sink);
     }
 
     /** Continues prompts of any lengths, one after the other. */
@@ -94,17 +94,19 @@ public final class Generator {
 
     /**
      * Goes on where an earlier generation ended, after so many more tokens of the user's, which may be none: n tokens
-     * and then m are what n + m tokens are at once. The earlier result's session moves on; it can be resumed but once.
+     * and then m are what n + m tokens are at once. This holds for a stop string between them as well, but its beginning has been handed out with
+     * the n. The earlier result's session moves on; it can be resumed but once.
      */
     public Generated resume(Generated earlier, int[] more, IntConsumer sink) {
         var unread = IntStream.concat(Arrays.stream(earlier.unread()), Arrays.stream(more));
-        return run(earlier.session(), unread.toArray(), earlier.random(), sink);
+        var held = more.length == 0 ? earlier.held() : List.<Integer>of();
+        return run(earlier.session(), unread.toArray(), held, earlier.random(), sink);
     }
 
-    private Generated run(Session session, int[] unread, Philox random, IntConsumer sink) {
+    private Generated run(Session session, int[] unread, List<Integer> before, Philox random, IntConsumer sink) {
         session.requireTokens("generate", unread);
         var text = IntStream.builder();
-        var filter = new StopFilter(options.stops(), token -> {
+        var filter = new StopFilter(options.stops(), before, token -> {
             text.add(token);
             sink.accept(token);
         });
@@ -121,7 +123,8 @@ public final class Generator {
                 end = End.STOP_STRING;
             }
         }
-        filter.finish();
-        return new Generated(text.build().toArray(), end, session, unread, random);
+        var held = filter.finish();
+        return new Generated(
+                text.build().toArray(), end, session, unread, end == End.LENGTH ? held : List.of(), random);
     }
 }

@@ -8,11 +8,15 @@ import java.util.function.IntConsumer;
 final class StopFilter {
     private final List<List<Integer>> stops;
     private final IntConsumer sink;
-    private final List<Integer> held = new ArrayList<>(); // the longest end of the text that a stop begins with
+    private final List<Integer> held; // the longest end of the text that a stop begins with
+    private int out; // how many of them, the first ones, have been handed out nevertheless
 
-    StopFilter(List<List<Integer>> stops, IntConsumer sink) {
+    /** @param before what an earlier filter held when its text had to end, and handed out */
+    StopFilter(List<List<Integer>> stops, List<Integer> before, IntConsumer sink) {
         this.stops = stops;
         this.sink = sink;
+        held = new ArrayList<>(before);
+        out = before.size();
     }
 
     /** Whether this token completes a stop string. Of several the longest counts. */
@@ -23,6 +27,7 @@ final class StopFilter {
             if (stops.contains(end)) {
                 release(from);
                 held.clear();
+                out = 0;
                 return true;
             }
         }
@@ -40,14 +45,21 @@ final class StopFilter {
                         s.size() > tokens.size() && s.subList(0, tokens.size()).equals(tokens));
     }
 
-    /** No more tokens will come. */
-    void finish() {
+    /**
+     * No more tokens will come.
+     *
+     * @return what was held
+     */
+    List<Integer> finish() {
+        var last = List.copyOf(held);
         release(held.size());
+        return last;
     }
 
     private void release(int count) {
         var ready = held.subList(0, count);
-        ready.forEach(sink::accept);
+        ready.stream().skip(out).forEach(sink::accept);
+        out = Math.max(0, out - count);
         ready.clear();
     }
 }

@@ -171,9 +171,33 @@ class GeneratorTest {
     }
 
     @Test
+    void aStopStringMayBeginInAnEarlierPart() {
+        var all = tokens(megalodon, options(30));
+        var stop = new byte[] {(byte) all[12], (byte) all[13], (byte) all[14]};
+        for (int first : new int[] {13, 14}) {
+            var part = new Generator(megalodon, options(first).stopAt(stop)).generate(PROMPT, _ -> {});
+            assertArrayEquals(Arrays.copyOf(all, first), part.tokens());
+            assertEquals(End.LENGTH, part.end());
+            part = new Generator(megalodon, options(0).stopAt(stop)).resume(part, new int[0], _ -> {});
+            part = new Generator(megalodon, options(10).stopAt(stop)).resume(part, new int[0], _ -> {});
+            assertEquals(End.STOP_STRING, part.end());
+            assertEquals(0, part.tokens().length);
+        }
+        // One that does not come to its end is a part of the text.
+        stop[2]++;
+        var part = new Generator(megalodon, options(14).stopAt(stop)).generate(PROMPT, _ -> {});
+        part = new Generator(megalodon, options(16).stopAt(stop)).resume(part, new int[0], _ -> {});
+        assertArrayEquals(Arrays.copyOfRange(all, 14, 30), part.tokens());
+        // Nor does one that the user's text interrupts.
+        part = new Generator(megalodon, options(14).stopAt(stop)).generate(PROMPT, _ -> {});
+        var more = new Generator(megalodon, options(0).stopAt(stop)).resume(part, new int[] {7}, _ -> {});
+        assertEquals(List.of(), more.held());
+    }
+
+    @Test
     void nothingIsHeldBackLongerThanNeeded() {
         var text = new StringBuilder();
-        var filter = new StopFilter(List.of(ints("abac"), ints("bx")), token -> text.append((char) token));
+        var filter = new StopFilter(List.of(ints("abac"), ints("bx")), List.of(), token -> text.append((char) token));
         var fed = "ababaz";
         var seen = new String[] {"", "", "", "ab", "ab", "ababaz"};
         for (int i = 0; i < fed.length(); i++) {
