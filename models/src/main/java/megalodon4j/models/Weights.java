@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -112,22 +111,11 @@ public final class Weights {
             return source(as, parameter, half, () -> unchecked(source, parameter));
         });
         try {
-            writeAside(out, metadata, tensors);
+            SafeTensors.write(out, metadata, tensors);
         } catch (UncheckedIOException e) {
             throw e.getCause();
         }
         return source.layout();
-    }
-
-    private static void writeAside(Path out, Map<String, String> metadata, List<SafeTensors.Source> tensors)
-            throws IOException {
-        var aside = out.resolveSibling(".tmp-" + out.getFileName());
-        try {
-            SafeTensors.write(aside, metadata, tensors);
-            Files.move(aside, out, StandardCopyOption.REPLACE_EXISTING);
-        } finally {
-            Files.deleteIfExists(aside);
-        }
     }
 
     private static void requireWritable(DType dtype) {

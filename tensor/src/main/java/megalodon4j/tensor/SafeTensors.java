@@ -8,6 +8,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -287,11 +288,11 @@ public final class SafeTensors {
 
     /**
      * Writes a file, replacing what is there: the tensors in the given order, the metadata ordered by key, the data
-     * aligned to 8 bytes. The same contents give the same bytes. A write that fails leaves a file that {@link #read}
-     * refuses.
+     * aligned to 8 bytes. The same contents give the same bytes. The file appears as a whole or not at all: a write that fails leaves what was
+     * there.
      *
      * @throws IllegalArgumentException if a name comes twice or is {@code __metadata__}, a key or value of the metadata is null, or data do not
-     *     fit their shape; all but the last before the file is touched
+     *     fit their shape
      */
     public static void write(Path path, Map<String, String> metadata, List<Source> tensors) throws IOException {
         var entries = new LinkedHashMap<String, Entry>();
@@ -308,11 +309,21 @@ public final class SafeTensors {
                 throw new IllegalArgumentException("metadata: " + key + "=" + value + "; neither may be null");
             }
         });
+        var aside = path.resolveSibling(".tmp-" + path.getFileName());
+        try {
+            write(aside, new SafeTensorsHeader(metadata, entries).toBytes(), tensors);
+            Files.move(aside, path, StandardCopyOption.REPLACE_EXISTING);
+        } finally {
+            Files.deleteIfExists(aside);
+        }
+    }
+
+    private static void write(Path path, ByteBuffer header, List<Source> tensors) throws IOException {
         var options = new StandardOpenOption[] {
             StandardOpenOption.CREATE, StandardOpenOption.TRUNCATE_EXISTING, StandardOpenOption.WRITE
         };
         try (var channel = FileChannel.open(path, options)) {
-            writeFully(channel, new SafeTensorsHeader(metadata, entries).toBytes());
+            writeFully(channel, header);
             var buffer = ByteBuffer.allocate(CHUNK).order(ByteOrder.LITTLE_ENDIAN);
             for (var source : tensors) {
                 write(channel, buffer, source);

@@ -276,6 +276,22 @@ class SafeTensorsTest {
         var error =
                 assertThrows(IllegalArgumentException.class, () -> SafeTensors.write(path, Map.of(), List.of(tooLong)));
         assertEquals("\"a\" (2, 1) has 2 elements, its data 3", error.getMessage());
-        assertThrows(IOException.class, () -> SafeTensors.read(path));
+        assertFalse(Files.exists(path));
+    }
+
+    /** Who saves over the file that was loaded has one of the two, whatever happens. */
+    @Test
+    void aWriteThatFailsLeavesWhatWasThere() throws IOException {
+        var path = folder.resolve("weights");
+        SafeTensors.write(path, Map.of(), List.of(SafeTensors.f32("a", Shape.of(2), () -> new float[] {1, 2})));
+        var before = Files.readAllBytes(path);
+        var large = SafeTensors.f32("a", Shape.of(1 << 20), () -> new float[1 << 20]);
+        Thread.currentThread().interrupt();
+        assertThrows(IOException.class, () -> SafeTensors.write(path, Map.of(), List.of(large)));
+        assertTrue(Thread.interrupted());
+        assertArrayEquals(before, Files.readAllBytes(path));
+        try (var files = Files.list(folder)) {
+            assertEquals(List.of(path), files.toList());
+        }
     }
 }
