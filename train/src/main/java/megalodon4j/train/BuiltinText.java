@@ -43,12 +43,18 @@ final class BuiltinText {
                 .sorted(Comparator.comparingLong(BuiltinText::mix).thenComparing(ZipEntry::getName))
                 .toList();
         var text = new ByteArrayOutputStream(SIZE);
-        for (var file : files) {
-            var source = withoutLicence(new String(zip.getInputStream(file).readAllBytes(), StandardCharsets.UTF_8));
+        for (int i = 0; i < files.size() && text.size() < SIZE; i++) {
+            var source = withoutLicence(read(zip, files.get(i)));
             var bytes = source.getBytes(StandardCharsets.UTF_8);
             text.write(bytes, 0, Math.min(bytes.length, SIZE - text.size()));
         }
         return text.toByteArray();
+    }
+
+    private static String read(ZipFile zip, ZipEntry file) throws IOException {
+        try (var in = zip.getInputStream(file)) {
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+        }
     }
 
     private static long mix(ZipEntry file) {

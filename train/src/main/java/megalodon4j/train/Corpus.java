@@ -82,8 +82,9 @@ record Corpus(String name, byte[] bytes, int trainSize) {
         if (!Files.exists(path) || Files.isDirectory(path)) {
             throw Failure.usage("%s: %s: %s", option, path, Files.exists(path) ? "a folder" : "no such file");
         }
-        try (var in = new BufferedInputStream(Files.newInputStream(path), 1 << 16)) {
-            return reader.read(unpack.read(in));
+        try (var file = new BufferedInputStream(Files.newInputStream(path), 1 << 16);
+                var in = unpack.read(file)) {
+            return reader.read(in);
         } catch (IOException e) {
             throw Failure.usage("%s: %s: cannot be read: %s", option, path, Failure.reason(e))
                     .causedBy(e);

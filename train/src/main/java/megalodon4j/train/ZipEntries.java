@@ -34,4 +34,9 @@ final class ZipEntries extends InputStream {
         }
         return -1;
     }
+
+    @Override
+    public void close() throws IOException {
+        zip.close();
+    }
 }

@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.IntStream;
 import java.util.zip.GZIPOutputStream;
 import java.util.zip.ZipEntry;
@@ -46,6 +47,23 @@ class DataTest {
             assertEquals(900, corpus.trainSize());
             assertEquals(101, corpus.validationSize());
             assertArrayEquals(Arrays.copyOf(TEXT, 700), Corpus.read("--data", file, 700));
+        }
+    }
+
+    @Test
+    void whatUnpacksIsClosed() throws IOException {
+        var gz = folder.resolve("a.gz");
+        try (var out = new GZIPOutputStream(Files.newOutputStream(gz))) {
+            out.write(TEXT);
+        }
+        var zip = folder.resolve("a.zip");
+        try (var out = new ZipOutputStream(Files.newOutputStream(zip))) {
+            out.putNextEntry(new ZipEntry("first"));
+            out.write(TEXT);
+        }
+        for (var file : List.of(gz, zip)) {
+            var in = Corpus.read("--data", file, stream -> stream);
+            assertThrows(IOException.class, in::read);
         }
     }
 
@@ -100,6 +118,22 @@ class DataTest {
         var synthetic = BuiltinText.load(folder);
         assertTrue(synthetic.name().contains("synthetic"), synthetic.name());
         assertEquals("The ", new String(synthetic.bytes(), 0, 4, StandardCharsets.US_ASCII));
+    }
+
+    @Test
+    void builtinTextReadsNoMoreFilesThanItNeeds() throws IOException {
+        var text = "x".repeat(BuiltinText.SIZE);
+        var sources = Files.createDirectories(folder.resolve("lib")).resolve("src.zip");
+        try (var out = new ZipOutputStream(Files.newOutputStream(sources))) {
+            for (var name : List.of("b", "a")) { // the order of the names' checksums is a, b
+                out.putNextEntry(new ZipEntry("java.base/java/" + name + ".java"));
+                out.write(text.getBytes(StandardCharsets.UTF_8));
+            }
+        }
+        var bytes = Files.readAllBytes(sources);
+        Arrays.fill(bytes, 100, 1000, (byte) 0xFF); // within the one that is not needed
+        Files.write(sources, bytes);
+        assertEquals(text, new String(BuiltinText.load(folder).bytes(), StandardCharsets.UTF_8));
     }
 
     @Test
