@@ -3,7 +3,6 @@ package megalodon4j.tensor.cuda;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.security.MessageDigest;
@@ -11,14 +10,18 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.function.Supplier;
-import megalodon4j.tensor.CudaException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Compiled kernels on disk, under a hash of all that they depend on. Several processes may use the folder at once. */
 final class CubinCache {
     /** Names the folder; by default {@code megalodon4j/cuda} in the user's cache folder. */
     static final String FOLDER = "megalodon.cuda.cache";
 
+    private static final Logger LOG = LoggerFactory.getLogger(CubinCache.class);
+
     private final Path folder;
+    private boolean warned;
 
     CubinCache(Path folder) {
         this.folder = folder;
@@ -40,29 +43,34 @@ final class CubinCache {
         var file = folder.resolve(hash(key) + ".bin");
         try {
             return Files.readAllBytes(file);
-        } catch (NoSuchFileException e) {
+        } catch (IOException e) {
             var image = compiler.get();
             store(file, image);
             return image;
-        } catch (IOException e) {
-            throw unusable(e);
         }
     }
 
+    // The kernels are there: a cache that cannot be written costs the next start some time, nothing else.
     private void store(Path file, byte[] image) {
         try {
             Files.createDirectories(folder);
             var aside = Files.createTempFile(folder, ".tmp-", null);
-            Files.write(aside, image);
-            Files.move(aside, file, StandardCopyOption.ATOMIC_MOVE);
+            try {
+                Files.write(aside, image);
+                Files.move(aside, file, StandardCopyOption.ATOMIC_MOVE);
+            } finally {
+                Files.deleteIfExists(aside);
+            }
         } catch (IOException e) {
-            throw unusable(e);
+            if (!warned) {
+                LOG.warn(
+                        "compiled kernels cannot be kept in {} ({}), so the next start compiles them again; -D{}=… names another folder",
+                        folder,
+                        e.toString(),
+                        FOLDER);
+            }
+            warned = true;
         }
-    }
-
-    private CudaException unusable(IOException e) {
-        return new CudaException("compiled kernels cannot be kept in " + folder + " (" + e + "); -D" + FOLDER
-                + "=… names another folder");
     }
 
     private static String hash(List<String> key) {
