@@ -74,14 +74,14 @@ final class WeightsFile {
             if (model.parameters().contains(name) || isHead) {
                 var other = names.put(name, tensor);
                 if (other != null) {
-                    throw wrong("tensors %s and %s are both parameter %s", other, tensor, name);
+                    throw tensors.wrong("tensors %s and %s are both parameter %s", other, tensor, name);
                 }
                 layouts.putIfAbsent(layout, tensor);
                 return;
             }
         }
         if (!isIgnored(tensor)) {
-            throw wrong(
+            throw tensors.wrong(
                     "tensor %s does not belong to a %s of this config%s",
                     tensor, model.config().kind(), lastOfItsKind(tensor));
         }
@@ -109,7 +109,7 @@ final class WeightsFile {
 
     private void requireOneLayout() throws IOException {
         if (layouts.size() > 1) {
-            throw wrong(
+            throw tensors.wrong(
                     "tensors %s and %s are named in two layouts; only one may be used in a file",
                     layouts.get(Layout.HF), layouts.get(Layout.WRAPPER));
         }
@@ -125,7 +125,7 @@ final class WeightsFile {
         requireReadable(head);
         requireReadable(embedding);
         if (!Arrays.equals(tensors.floats(head), tensors.floats(embedding))) {
-            throw wrong(
+            throw tensors.wrong(
                     "tensor %s differs from %s, but the config ties them; set output_size to untie", head, embedding);
         }
     }
@@ -133,10 +133,10 @@ final class WeightsFile {
     private void check(Parameter parameter) throws IOException {
         var tensor = names.get(parameter.name());
         if (tensor == null) {
-            throw wrong("tensor %s is missing", layout().tensor(model, parameter.name()));
+            throw tensors.wrong("tensor %s is missing", layout().tensor(model, parameter.name()));
         }
         if (!Arrays.equals(tensors.shape(tensor).toArray(), parameter.shape().toArray())) {
-            throw wrong(
+            throw tensors.wrong(
                     "tensor %s has shape %s, the config makes it %s", tensor, tensors.shape(tensor), parameter.shape());
         }
         requireReadable(tensor);
@@ -144,13 +144,7 @@ final class WeightsFile {
 
     private void requireReadable(String tensor) throws IOException {
         if (!READABLE.contains(tensors.dtype(tensor))) {
-            throw wrong("tensor %s is %s; weights are F32, BF16 or F16", tensor, tensors.dtype(tensor));
+            throw tensors.wrong("tensor %s is %s; weights are F32, BF16 or F16", tensor, tensors.dtype(tensor));
         }
-    }
-
-    /** One line, whatever the names in it hold. */
-    private IOException wrong(String format, Object... arguments) {
-        var what = String.format(format, arguments).replaceAll("\\p{Cntrl}+", " ");
-        return new IOException(tensors.path() + ": " + what);
     }
 }

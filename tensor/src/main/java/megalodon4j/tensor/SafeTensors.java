@@ -12,6 +12,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
 
@@ -125,7 +126,7 @@ public final class SafeTensors {
         var entry = entries.get(name);
         if (entry == null) {
             var some = entries.keySet().stream().limit(5).toList();
-            throw malformed(path, "no tensor \"%s\" among its %d, which begin with %s", name, entries.size(), some);
+            throw wrong("no tensor \"%s\" among its %d, which begin with %s", name, entries.size(), some);
         }
         return entry;
     }
@@ -369,12 +370,17 @@ public final class SafeTensors {
     }
 
     private IOException wrongType(Entry entry, String allowed) {
-        return malformed(path, "\"%s\" is %s; %s can be read here", entry.name(), entry.dtype(), allowed);
+        return wrong("\"%s\" is %s; %s can be read here", entry.name(), entry.dtype(), allowed);
     }
 
-    /** One line, whatever the names in it hold. */
+    /** An error of this file: its name and what is wrong with it, one line, whatever the names in it hold. */
+    public IOException wrong(String format, Object... arguments) {
+        return malformed(path, format, arguments);
+    }
+
     static IOException malformed(Path path, String format, Object... arguments) {
-        return new IOException((path + ": " + String.format(format, arguments)).replaceAll("\\p{Cntrl}+", " "));
+        var what = String.format(Locale.ROOT, format, arguments);
+        return new IOException((path + ": " + what).replaceAll("\\p{Cntrl}+", " "));
     }
 
     @Override

@@ -11,6 +11,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import megalodon4j.tensor.SafeTensors.DType;
@@ -185,7 +186,7 @@ record SafeTensorsHeader(Map<String, String> metadata, Map<String, Entry> entrie
 
         private void require(boolean condition, String name, String format, Object... arguments) throws IOException {
             if (!condition) {
-                throw malformed(path, "\"%s\": %s", name, String.format(format, arguments));
+                throw malformed(path, "\"%s\": %s", name, String.format(Locale.ROOT, format, arguments));
             }
         }
 

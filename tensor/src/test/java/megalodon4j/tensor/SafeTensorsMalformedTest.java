@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -59,6 +60,23 @@ class SafeTensorsMalformedTest {
             Files.write(path, bytes.array());
             assertRefused("a header of " + Long.toUnsignedString(length)
                     + " bytes in a file of 10; at most 2 are possible: truncated, or no SafeTensors file");
+        }
+    }
+
+    @Test
+    void numbersAreWrittenTheSameInAnyLocale() throws IOException {
+        var before = Locale.getDefault();
+        Locale.setDefault(Locale.of("ar", "EG"));
+        try {
+            Files.write(path, new byte[7]);
+            assertRefused("7 bytes; a SafeTensors file begins with 8 that say how long its header is");
+            assertRefused(
+                    "\"a\": data_offsets [0, 9] are not within the 4 bytes of data that the file has",
+                    "{'a':{'dtype':'F32','shape':[1],'data_offsets':[0,9]}}",
+                    4);
+            assertEquals("add: 7", Check.error("add", "%d", 7).getMessage());
+        } finally {
+            Locale.setDefault(before);
         }
     }
 

@@ -20,8 +20,8 @@ record Sample(long step, String prompt, String continuation) {
             Pattern.DOTALL);
 
     String toText() {
-        return "=== step %d, prompt ===\n%s\n=== step %d, continuation ===\n%s\n\n"
-                .formatted(step, prompt, step, continuation);
+        return "=== step " + step + ", prompt ===\n" + prompt + "\n=== step " + step + ", continuation ===\n"
+                + continuation + "\n\n";
     }
 
     /** The whole entries of a file, in its order; none if there is no such file. */

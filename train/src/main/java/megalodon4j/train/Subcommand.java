@@ -1,6 +1,7 @@
 package megalodon4j.train;
 
 import java.io.PrintWriter;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import megalodon4j.tensor.CudaException;
 import picocli.CommandLine.Command;
@@ -49,7 +50,7 @@ abstract class Subcommand implements Callable<Integer> {
 
     /** A line on stderr that is no error. */
     final void note(String format, Object... arguments) {
-        err().println("note: " + String.format(format, arguments));
+        err().println("note: " + String.format(Locale.ROOT, format, arguments));
         err().flush();
     }
 }
