@@ -22,7 +22,7 @@ final class MegalodonCache extends ModelCache {
     private final Tensor norm; // (B, 2, 1 + 2·G)
 
     /**
-     * timenorm: (B, 1 + 2·G), that is count, means, variances; coefficients: (5, N, D), of the EMA, blank before the first token; ema: (B, 2, N, D);
+     * timenorm: (B, 2, 1 + 2·G), that is count, means, variances; coefficients: (5, N, D), of the EMA, blank before the first token; ema: (B, 2, N, D);
      * kv: widths Z and E.
      */
     record Layer(Tensor timenorm, Tensor coefficients, Tensor ema, KeyValueCache kv) {
