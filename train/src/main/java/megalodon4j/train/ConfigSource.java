@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 import megalodon4j.models.HuggingFace;
 import megalodon4j.train.Kind.Text;
 import org.yaml.snakeyaml.DumperOptions;
@@ -24,6 +25,8 @@ import org.yaml.snakeyaml.representer.Representer;
 final class ConfigSource {
     /** A value as YAML reads it, and where it stands: a file's name or an option. */
     record Said(Object value, String where) {}
+
+    private static final Pattern QUOTED_OR_NULL = Pattern.compile("(?is)\\s*('.*'|\".*\"|null|~|)\\s*");
 
     private final String file;
     private final Map<String, Said> said = new LinkedHashMap<>();
@@ -90,7 +93,7 @@ final class ConfigSource {
         }
     }
 
-    /** The words of {@code --set key=value}; the value is read as YAML. */
+    /** The words of {@code --set key=value}; the value is read as YAML, but text that is neither quoted nor null is taken as it stands. */
     ConfigSource set(List<String> assignments) {
         for (var assignment : assignments) {
             int equals = assignment.indexOf('=');
@@ -113,15 +116,15 @@ final class ConfigSource {
     }
 
     private static Object value(Key key, String text) {
-        Object value;
-        try {
-            value = yaml().load(text);
-        } catch (YAMLException e) {
-            value = text;
-        }
         // A path may look like anything.
-        boolean raw = key.kind() instanceof Text && value != null && !(value instanceof String);
-        return raw ? text : value;
+        if (key.kind() instanceof Text && !QUOTED_OR_NULL.matcher(text).matches()) {
+            return text.strip();
+        }
+        try {
+            return yaml().load(text);
+        } catch (YAMLException e) {
+            return text;
+        }
     }
 
     private static Key known(String name, String where) {

@@ -198,6 +198,27 @@ class ConfigTest {
     }
 
     @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '`', textBlock = """
+                    a #b/f    | a #b/f
+                    #b        | #b
+                    a: b      | a: b
+                    [a        | [a
+                    &a b      | &a b
+                    2024      | 2024
+                    "a\\u0020b" | a b
+                    'a # b'   | a # b
+                    it's      | it's
+                    'tis      | 'tis
+                    "a" #b    | "a" #b
+                    null      |
+                    ``        |
+                    """)
+    void setTakesTextAsItStands(String text, String expected) throws IOException {
+        var source = ConfigSource.read(write("model: llama\ndata_path: x")).set(List.of("data_path=" + text));
+        assertEquals(expected, RunConfig.of(source).dataPath());
+    }
+
+    @ParameterizedTest
     @CsvSource({
         "batch_size, 'key=value'",
         "=3, 'key=value'",
