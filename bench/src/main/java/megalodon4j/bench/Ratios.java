@@ -92,8 +92,7 @@ final class Ratios {
     }
 
     private static double median(List<Pair> pairs, ToDoubleFunction<Pair> value) {
-        var sorted = pairs.stream().mapToDouble(value).sorted().toArray();
-        return (sorted[(sorted.length - 1) / 2] + sorted[sorted.length / 2]) / 2;
+        return Median.of(pairs.stream().mapToDouble(value).toArray());
     }
 
     private static String percent(double ratio) {

@@ -106,7 +106,7 @@ public final class HuggingFace {
         json.put("norm_affine", c.normAffine());
         json.put("norm_eps", 1e-5);
         json.put("rope_base", c.ropeBase());
-        json.put("init_mode", c.initMode().name().toLowerCase(Locale.ROOT));
+        json.put("init_mode", word(c.initMode()));
         json.put("gradient_checkpointing", c.gradientCheckpointing());
         json.put("output_size", c.outputSize() == 0 ? -1 : c.outputSize());
         json.put("tie_word_embeddings", c.tied());
@@ -154,42 +154,47 @@ public final class HuggingFace {
         return json;
     }
 
-    /** With Python's defaults. */
+    /** What is absent is as in {@link MegalodonConfig#base}, whose values are Python's defaults. */
     private static MegalodonConfig config(Keys keys) throws IOException {
+        var base = MegalodonConfig.base();
         return new MegalodonConfig(
-                keys.integer("vocab_size", 32_000),
-                keys.integer("model_dim", 1024),
-                keys.integer("num_layers", 12),
-                keys.integer("num_heads", 1),
-                keys.integer("z_dim", 256),
-                keys.integer("value_dim", 2048),
-                keys.integer("ffn_hidden_dim", 2560),
-                keys.integer("cema_ndim", 16),
-                keys.integer("chunk_size", 2048),
-                keys.integer("norm_num_groups", 32),
-                keys.real("dropout", 0.0),
-                keys.real("attention_dropout", 0.0),
-                keys.real("hidden_dropout", 0.0),
-                keys.flag("swiglu", false),
-                keys.flag("rescale_nffn", false),
-                keys.flag("scale_emb", false),
-                keys.flag("norm_affine", true),
-                keys.real("rope_base", null),
-                initMode(keys),
-                keys.flag("gradient_checkpointing", false),
+                keys.integer("vocab_size", base.numTokens()),
+                keys.integer("model_dim", base.modelDim()),
+                keys.integer("num_layers", base.numLayers()),
+                keys.integer("num_heads", base.numHeads()),
+                keys.integer("z_dim", base.zDim()),
+                keys.integer("value_dim", base.valueDim()),
+                keys.integer("ffn_hidden_dim", base.ffnHiddenDim()),
+                keys.integer("cema_ndim", base.cemaNdim()),
+                keys.integer("chunk_size", base.chunkSize()),
+                keys.integer("norm_num_groups", base.normNumGroups()),
+                keys.real("dropout", base.dropout()),
+                keys.real("attention_dropout", base.attentionDropout()),
+                keys.real("hidden_dropout", base.hiddenDropout()),
+                keys.flag("swiglu", base.swiglu()),
+                keys.flag("rescale_nffn", base.rescaleNffn()),
+                keys.flag("scale_emb", base.scaleEmb()),
+                keys.flag("norm_affine", base.normAffine()),
+                keys.real("rope_base", base.ropeBase()),
+                initMode(keys, base.initMode()),
+                keys.flag("gradient_checkpointing", base.gradientCheckpointing()),
                 outputSize(keys),
-                EmaChoice.AUTO);
+                base.cema());
     }
 
-    private static InitMode initMode(Keys keys) throws IOException {
-        var word = keys.text("init_mode", "he");
+    private static InitMode initMode(Keys keys, InitMode byDefault) throws IOException {
+        var word = keys.text("init_mode", word(byDefault));
         for (var mode : InitMode.values()) {
-            if (mode.name().toLowerCase(Locale.ROOT).equals(word)) {
+            if (word(mode).equals(word)) {
                 return mode;
             }
         }
-        var words = Stream.of(InitMode.values()).map(m -> m.name().toLowerCase(Locale.ROOT));
+        var words = Stream.of(InitMode.values()).map(HuggingFace::word);
         throw keys.wrong("init_mode", word, words.collect(Collectors.joining(", ")));
+    }
+
+    private static String word(InitMode mode) {
+        return mode.name().toLowerCase(Locale.ROOT);
     }
 
     private static int outputSize(Keys keys) throws IOException {

@@ -4,8 +4,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Stream;
+import megalodon4j.models.EmaChoice;
+import megalodon4j.models.InitMode;
 import megalodon4j.train.Kind.Anything;
 import megalodon4j.train.Kind.Choice;
 import megalodon4j.train.Kind.Flag;
@@ -64,13 +67,13 @@ record Key(String name, Owner owner, Kind kind, Object byDefault) {
             megalodon("rescale_nffn", FLAG, false),
             megalodon("scale_emb", FLAG, false),
             megalodon("output_size", new Whole(-1, 1 << 20), 0L),
-            megalodon("init_mode", new Choice(List.of("he", "bert", "gaussian", "xavier", "none")), "bert"),
+            megalodon("init_mode", words(InitMode.values()), "bert"),
             megalodon("rope_base", POSITIVE, null),
             megalodon("attention_dropout", RATE, 0.0),
             megalodon("hidden_dropout", RATE, 0.0),
             megalodon("dropout", RATE, 0.0),
             megalodon("gradient_checkpointing", FLAG, false),
-            megalodon("cema", new Choice(List.of("auto", "scan", "fft")), "auto"),
+            megalodon("cema", words(EmaChoice.values()), "auto"),
             // training
             every("num_batches", COUNT_OR_OFF, 1200L),
             every("batch_size", COUNT, 1L),
@@ -124,6 +127,12 @@ record Key(String name, Owner owner, Kind kind, Object byDefault) {
 
     private static Key megalodon(String name, Kind kind, Object byDefault) {
         return new Key(name, Owner.MEGALODON, kind, byDefault);
+    }
+
+    private static Kind words(Enum<?>... values) {
+        return new Choice(Stream.of(values)
+                .map(value -> value.name().toLowerCase(Locale.ROOT))
+                .toList());
     }
 
     private static Key nobody(String name) {
