@@ -89,7 +89,7 @@ final class ConfigSource {
     private void add(String name, Object value) {
         var key = known(name, file);
         if (said.put(key.name(), new Said(value, file)) != null) {
-            throw Failure.usage("%s: %s: the same key as %s, which is given as well", file, name, key.name());
+            throw Failure.usage("%s: %s: the same key as %s, which is given as well", file, name, Key.otherName(name));
         }
     }
 

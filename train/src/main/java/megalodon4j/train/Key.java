@@ -14,6 +14,7 @@ import megalodon4j.train.Kind.Choice;
 import megalodon4j.train.Kind.Flag;
 import megalodon4j.train.Kind.Or;
 import megalodon4j.train.Kind.Real;
+import megalodon4j.train.Kind.Single;
 import megalodon4j.train.Kind.Text;
 import megalodon4j.train.Kind.Whole;
 
@@ -37,7 +38,7 @@ record Key(String name, Owner owner, Kind kind, Object byDefault) {
     private static final Kind FLAG = new Flag();
     private static final Kind TEXT = new Text();
     private static final Kind POSITIVE = new Real(0, false, Double.MAX_VALUE, true);
-    private static final Kind NOT_NEGATIVE = new Real(0, true, Double.MAX_VALUE, true);
+    private static final Real NOT_NEGATIVE = new Real(0, true, Double.MAX_VALUE, true);
     private static final Kind FRACTION = new Real(0, true, 1, true);
     private static final Kind RATE = new Real(0, true, 1, false);
 
@@ -94,10 +95,10 @@ record Key(String name, Owner owner, Kind kind, Object byDefault) {
             every("generate_every", COUNT_OR_OFF, 500L),
             every("generate_prompt_len", COUNT, 128L),
             every("generate_length", COUNT, 128L),
-            every("temperature", NOT_NEGATIVE, 1.0),
+            every("temperature", new Single(NOT_NEGATIVE), 1.0),
             every("min_p", FRACTION, 0.1),
             every("top_k", COUNT, null),
-            every("top_p", new Real(0, false, 1, true), null),
+            every("top_p", new Single(new Real(0, false, 1, true)), null),
             every("max_cache_len", COUNT, null),
             every("cache_unbounded", FLAG, false),
             every("seed", new Whole(Long.MIN_VALUE, Long.MAX_VALUE), 7L),
@@ -143,6 +144,11 @@ record Key(String name, Owner owner, Kind kind, Object byDefault) {
     static Optional<Key> of(String name) {
         var canonical = name.equals(ALIAS[0]) ? ALIAS[1] : name;
         return ALL.stream().filter(key -> key.name.equals(canonical)).findFirst();
+    }
+
+    /** The other name of the key that has two. */
+    static String otherName(String name) {
+        return name.equals(ALIAS[0]) ? ALIAS[1] : ALIAS[0];
     }
 
     /** The known name that takes the fewest edits to reach. */

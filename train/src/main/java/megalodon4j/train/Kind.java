@@ -40,9 +40,6 @@ sealed interface Kind {
 
         @Override
         public String allowed() {
-            if (min == Long.MIN_VALUE) {
-                return "a whole number";
-            }
             return "a whole number from " + min + " to " + max;
         }
     }
@@ -80,7 +77,24 @@ sealed interface Kind {
         public String allowed() {
             var low = minAllowed ? "at least " + shortest(min) : "above " + shortest(min);
             var high = maxAllowed ? " and at most " + shortest(max) : " and less than " + shortest(max);
-            return "a number " + low + (max == Double.MAX_VALUE ? "" : high);
+            return max == Double.MAX_VALUE ? "a finite number " + low : "a number " + low + high;
+        }
+    }
+
+    /** A number that is used as a 32-bit float, and as such in range as well. */
+    record Single(Real range) implements Kind {
+        @Override
+        public Double read(Object value) throws Wrong {
+            var number = range.read(value);
+            if (!range.inRange(number.floatValue())) {
+                throw new Wrong(show(value));
+            }
+            return number;
+        }
+
+        @Override
+        public String allowed() {
+            return range.allowed() + ", also as a 32-bit float";
         }
     }
 

@@ -131,10 +131,12 @@ class ConfigTest {
                     batch_size: 0                      | batch_size: 0; allowed: a whole number from 1 to 2147483647
                     batch_size: 1.5                    | batch_size: 1.5; allowed: a whole number
                     num_batches: -1                    | num_batches: -1; allowed: a whole number from 0 to 2147483647
-                    learning_rate: fast                | learning_rate: "fast"; allowed: a number at least 0
+                    learning_rate: fast                | learning_rate: "fast"; allowed: a finite number at least 0
                     learning_rate: .nan                | learning_rate: NaN; allowed
                     learning_rate: 1e39                | learning_rate: 1.0E39; allowed: up to 3.4028235E38
                     weight_decay: 1e39                 | weight_decay: 1.0E39; allowed: up to 3.4028235E38
+                    learning_rate: .inf                | learning_rate: Infinity; allowed: a finite number at least 0
+                    seed: 9223372036854775808          | seed: 9223372036854775808; allowed: a whole number from -9223372036854775808 to 9223372036854775807
                     weight_decay: -0.1                 | weight_decay: -0.1; allowed
                     tied_embedding: 1                  | tied_embedding: 1; allowed: true or false
                     min_p: 1.1                         | min_p: 1.1; allowed: a number at least 0 and at most 1
@@ -149,8 +151,8 @@ class ConfigTest {
                     sampler: shuffled                  | sampler: "shuffled"; allowed: random, sequential
                     cema: slow                         | cema: "slow"; allowed: auto, scan, fft
                     dtype: float16                     | "float16" is refused because the EMA and the FFT overflow
-                    temperature: 1e39                  | temperature must be finite
-                    top_p: 1e-50                       | top-p must be more than 0
+                    temperature: 1e39                  | temperature: 1.0E39; allowed: a finite number at least 0, also as a 32-bit float
+                    top_p: 1e-50                       | top_p: 1.0E-50; allowed: a number above 0 and at most 1, also as a 32-bit float
                     precision: fp16                    | "fp16" is refused because the EMA and the FFT overflow
                     precision: int8                    | precision: "int8"; allowed: auto, fp32, tf32, bf16
                     max_cache_len: 2147483648          | max_cache_len: 2147483648; allowed: a whole number from 1 to 2147483647
@@ -190,7 +192,12 @@ class ConfigTest {
         assertRefused("", "no config");
         assertRefused("- a\n- b", "no config");
         assertRefused("model: llama\nbatch_size: 1\nbatch_size: 2", "batch_size");
-        assertRefused("use_checkpoint: true\ngradient_checkpointing: true\nmodel: megalodon", "the same key as");
+        assertRefused(
+                "use_checkpoint: true\ngradient_checkpointing: true\nmodel: megalodon",
+                "gradient_checkpointing: the same key as use_checkpoint, which is given as well");
+        assertRefused(
+                "gradient_checkpointing: true\nuse_checkpoint: true\nmodel: megalodon",
+                "use_checkpoint: the same key as gradient_checkpointing, which is given as well");
         assertRefused("model: [", "line 1");
         assertRefused("model: !!java.io.File [x]", "config.yaml");
         var e = assertThrows(Failure.class, () -> ConfigSource.read(folder.resolve("none.yaml")));
@@ -223,7 +230,9 @@ class ConfigTest {
         "batch_size, 'key=value'",
         "=3, 'key=value'",
         "batch=3, --set: \"batch\": unknown key",
-        "depth=x, --set: depth: \"x\""
+        "depth=x, --set: depth: \"x\"",
+        "temperature=1e39, --set: temperature: 1.0E39; allowed",
+        "top_p=1e-60, --set: top_p: 1.0E-60; allowed"
     })
     void setIsChecked(String set, String expected) throws IOException {
         var source = ConfigSource.read(write("model: llama"));
