@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
@@ -194,6 +195,17 @@ class ReportCommandTest {
         Files.writeString(
                 file, String.join("", samples.stream().map(Sample::toText).toList()));
         assertEquals(samples, Sample.read(file));
+    }
+
+    @Test
+    void samplesHaveTheSameDigitsInAnyLocale() {
+        var before = Locale.getDefault();
+        Locale.setDefault(Locale.of("ar", "EG"));
+        try {
+            assertTrue(new Sample(100, "a", "b").toText().startsWith("=== step 100, prompt ==="));
+        } finally {
+            Locale.setDefault(before);
+        }
     }
 
     @Test
