@@ -80,8 +80,8 @@ record Key(String name, Owner owner, Kind kind, Object byDefault) {
             every("batch_size", COUNT, 1L),
             every("grad_accum_every", COUNT, 1L),
             every("micro_batch", new Or("auto", COUNT), "auto"),
-            every("learning_rate", NOT_NEGATIVE, 1e-3),
-            every("weight_decay", NOT_NEGATIVE, 0.0),
+            every("learning_rate", new Single(NOT_NEGATIVE), 1e-3),
+            every("weight_decay", new Single(NOT_NEGATIVE), 0.0),
             every("grad_clip_norm", NOT_NEGATIVE, null),
             every("precision", new Choice(List.of("auto", "fp32", "tf32", "bf16")), "auto"),
             // data

@@ -263,20 +263,9 @@ record RunConfig(
                 v.integer("num_batches"),
                 sequences,
                 micro,
-                single(source, v, "learning_rate"),
-                single(source, v, "weight_decay"),
+                v.real("learning_rate"),
+                v.real("weight_decay"),
                 clip == null || clip == 0 ? Double.POSITIVE_INFINITY : clip);
-    }
-
-    /** A value that is used as a float, which is narrower than the config's numbers. */
-    private static double single(ConfigSource source, Values v, String key) {
-        double value = v.real(key);
-        if (Float.isInfinite((float) value)) {
-            throw Failure.usage(
-                    "%s: %s: %s; allowed: up to %s",
-                    source.of(Key.of(key).orElseThrow()).where(), key, value, Float.MAX_VALUE);
-        }
-        return value;
     }
 
     private static int sequences(ConfigSource source, Values v, String a, String b) {

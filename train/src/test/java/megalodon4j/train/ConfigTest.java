@@ -133,8 +133,8 @@ class ConfigTest {
                     num_batches: -1                    | num_batches: -1; allowed: a whole number from 0 to 2147483647
                     learning_rate: fast                | learning_rate: "fast"; allowed: a finite number at least 0
                     learning_rate: .nan                | learning_rate: NaN; allowed
-                    learning_rate: 1e39                | learning_rate: 1.0E39; allowed: up to 3.4028235E38
-                    weight_decay: 1e39                 | weight_decay: 1.0E39; allowed: up to 3.4028235E38
+                    learning_rate: 1e39                | learning_rate: 1.0E39; allowed: a finite number at least 0, also as a 32-bit float
+                    weight_decay: 1e39                 | weight_decay: 1.0E39; allowed: a finite number at least 0, also as a 32-bit float
                     learning_rate: .inf                | learning_rate: Infinity; allowed: a finite number at least 0
                     seed: 9223372036854775808          | seed: 9223372036854775808; allowed: a whole number from -9223372036854775808 to 9223372036854775807
                     weight_decay: -0.1                 | weight_decay: -0.1; allowed
