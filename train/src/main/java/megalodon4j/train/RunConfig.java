@@ -297,7 +297,7 @@ record RunConfig(
     }
 
     private static Generation generation(ConfigSource source, Values v, ModelConfig model) {
-        var generation = new Generation(
+        return new Generation(
                 v.integer("generate_every"),
                 v.integer("generate_prompt_len"),
                 v.integer("generate_length"),
@@ -306,12 +306,6 @@ record RunConfig(
                 v.map().get("top_k") == null ? 0 : v.integer("top_k"),
                 v.map().get("top_p") == null ? 1 : v.real("top_p"),
                 cache(source, v, model));
-        try {
-            generation.sampling(); // in floats, which are narrower than the config's numbers
-        } catch (IllegalArgumentException e) {
-            throw Failure.usage("%s: %s", source.file(), e.getMessage()).causedBy(e);
-        }
-        return generation;
     }
 
     private static CacheOptions cache(ConfigSource source, Values v, ModelConfig model) {

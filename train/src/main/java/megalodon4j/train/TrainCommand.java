@@ -62,7 +62,8 @@ final class TrainCommand extends Subcommand {
         var corpus = Corpus.load(config.dataPath());
         corpus.require(config.seqLen(), config.model());
         var folder = new RunFolder(config.runDir());
-        // The process may end on a signal only after the device has been given back.
+        // The process may end on a signal only after the device has been given back. The folder comes last: a run
+        // without a device leaves none.
         try (var stop = Stop.onSignal();
                 var backend = device.open(precision);
                 var _ = folder.lock()) {
