@@ -48,19 +48,32 @@ record RunFolder(Path path) {
     }
 
     /**
-     * Makes the folder, if need be, and keeps other runs from writing to it until the result is closed. Where the file system has no locks,
-     * nothing does.
+     * Makes the folder, if need be, and keeps other runs from writing to it until the result is closed; a new folder in which nothing was written
+     * goes then. Where the file system has no locks, nothing keeps them.
      *
      * @throws Failure if another run is writing to it
      */
     Closeable lock() throws IOException {
+        boolean isNew = !Files.exists(path);
         Files.createDirectories(path);
         var channel = FileChannel.open(path.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
         if (!lock(channel)) {
             channel.close();
             throw Failure.usage("%s: another run is writing here; --run-dir chooses another folder", path);
         }
-        return channel;
+        return () -> {
+            channel.close();
+            if (isNew && holdsOnlyTheLock()) {
+                Files.delete(path.resolve(LOCK));
+                Files.delete(path);
+            }
+        };
+    }
+
+    private boolean holdsOnlyTheLock() throws IOException {
+        try (var files = Files.list(path)) {
+            return files.allMatch(file -> file.endsWith(LOCK));
+        }
     }
 
     private static boolean lock(FileChannel channel) {

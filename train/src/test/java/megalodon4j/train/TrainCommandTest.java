@@ -330,6 +330,7 @@ class TrainCommandTest {
         var misfit = train(folder.resolve("misfit"), "--init-from", weights, "--set", "model_dim=32");
         assertEquals(2, misfit.exitCode());
         assertTrue(misfit.error().contains(weights.toString()), misfit::err);
+        assertFalse(Files.exists(folder.resolve("misfit")), "nothing was written");
     }
 
     @Test
