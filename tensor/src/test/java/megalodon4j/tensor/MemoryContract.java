@@ -121,10 +121,11 @@ interface MemoryContract extends Contract {
         scope.close();
         scope.close();
         assertThrows(IllegalStateException.class, () -> scope.tensor(3));
-        try (var one = backend().scope();
-                var two = backend().scope()) {
+        try (var one = backend().scope()) {
             var x = one.tensor(4).set(1, 2, 3, 4);
-            two.close();
+            try (var two = backend().scope()) {
+                two.tensor(4);
+            }
             try (var three = backend().scope()) {
                 three.tensor(4).set(9, 9, 9, 9);
                 assertArrayEquals(new float[] {1, 2, 3, 4}, x.toArray());
