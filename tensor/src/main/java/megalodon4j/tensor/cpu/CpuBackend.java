@@ -8,7 +8,7 @@ import megalodon4j.tensor.Workers;
 
 /**
  * The CPU as a backend. Its kernels share one team of workers, split every job over its outputs, and keep working memory for each worker, so that
- * they allocate nothing once warm.
+ * they allocate next to nothing once warm.
  */
 public final class CpuBackend extends Backend {
     private final Workers workers;
