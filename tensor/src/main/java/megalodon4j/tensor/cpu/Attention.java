@@ -31,11 +31,33 @@ final class Attention implements Kernels.Attention {
         this.fewQueries = new FewQueries(workers);
     }
 
-    /** Where one head's queries, keys and values lie, and its part of the work. */
-    private static final class Layout {
+    /** What attends to what, and where one head's queries, keys and values lie. */
+    private static final class Call {
+        final Tensor q, k, v, mask, o, logSum;
+        final Dropout dropout;
+        final float scale;
         final int heads, d, e, queries, keys, capacity, chunk, chunks, shift;
 
-        Layout(Tensor q, Tensor k, Tensor v, int keys, int heads, int chunk) {
+        Call(
+                Tensor q,
+                Tensor k,
+                Tensor v,
+                int keys,
+                Tensor mask,
+                int heads,
+                int chunk,
+                float scale,
+                Dropout dropout,
+                Tensor o,
+                Tensor logSum) {
+            this.q = q;
+            this.k = k;
+            this.v = v;
+            this.mask = mask;
+            this.o = o;
+            this.logSum = logSum;
+            this.dropout = dropout;
+            this.scale = scale;
             this.heads = heads;
             this.keys = keys;
             d = q.columns() / heads;
@@ -47,7 +69,27 @@ final class Attention implements Kernels.Attention {
             // Query i sits at position i + shift among the keys.
             shift = keys - queries;
         }
+
+        /** One item for each chunk of each head of each sequence. */
+        int items() {
+            return q.shape().size(0) * heads * chunks;
+        }
+
+        int sequence(int item) {
+            return item / chunks / heads;
+        }
+
+        int head(int item) {
+            return item / chunks % heads;
+        }
+
+        int firstKey(int item) {
+            return item % chunks * chunk;
+        }
     }
+
+    /** Where the gradients come from and go to. */
+    private record Gradients(Tensor dO, Tensor dq, Tensor dk, Tensor dv, boolean addQ, boolean addK, boolean addV) {}
 
     @Override
     public void attention(
@@ -66,58 +108,39 @@ final class Attention implements Kernels.Attention {
             fewQueries.forward(q, k, v, keys, mask, heads, chunk, scale, o, logSum);
             return;
         }
-        var s = new Layout(q, k, v, keys, heads, chunk);
-        workers.run(q.shape().size(0) * heads * s.chunks, (item, worker) -> {
-            int b = item / s.chunks / heads, h = item / s.chunks % heads, first = item % s.chunks * s.chunk;
-            int count = Math.min(s.chunk, keys - first);
-            int qFirst = Math.max(0, first - s.shift), qCount = Math.min(count, s.queries - qFirst);
-            forward(s, b, h, first, count, qFirst, qCount, q, k, v, mask, scale, dropout, o, logSum, worker);
-        });
+        var s = new Call(q, k, v, keys, mask, heads, chunk, scale, dropout, o, logSum);
+        workers.run(s.items(), (item, worker) -> forward(s, item, worker));
     }
 
-    // Keys [first, first + count) and queries [qFirst, qFirst + qCount) of one sequence and head.
-    private void forward(
-            Layout s,
-            int b,
-            int h,
-            int first,
-            int count,
-            int qFirst,
-            int qCount,
-            Tensor q,
-            Tensor k,
-            Tensor v,
-            Tensor mask,
-            float scale,
-            Dropout dropout,
-            Tensor o,
-            Tensor logSum,
-            int worker) {
+    private void forward(Call s, int item, int worker) {
+        int b = s.sequence(item), h = s.head(item), first = s.firstKey(item);
+        int count = Math.min(s.chunk, s.keys - first);
+        int qFirst = Math.max(0, first - s.shift), qCount = Math.min(count, s.queries - qFirst);
         int d = s.d, e = s.e, qWidth = s.heads * d, vWidth = s.heads * e;
         int kPanels = Math.ceilDiv(count, Gemm.MR) * Gemm.MR * d, vPanels = Math.ceilDiv(e, Gemm.MR) * Gemm.MR * count;
         int factors = Gemm.PANELS + kPanels + vPanels + (d + count + e + 3) * NR + NR * e + 6 * Pack.SLACK;
-        var w = scratch.of(worker, factors + (dropout == null ? 0 : count));
+        var w = scratch.of(worker, factors + (s.dropout == null ? 0 : count));
         int kAt = Gemm.PANELS, vAt = kAt + kPanels + Pack.SLACK, qAt = vAt + vPanels + Pack.SLACK;
         int scores = qAt + d * NR + Pack.SLACK, out = scores + count * NR + Pack.SLACK, sums = out + e * NR;
         int rows = sums + 3 * NR;
-        int kFrom = k.offset() + (b * s.capacity + first) * qWidth + h * d;
-        int vFrom = v.offset() + (b * s.capacity + first) * vWidth + h * e;
-        Gemm.packA(false, data(k), kFrom, qWidth, count, d, w, kAt);
-        Gemm.packA(true, data(v), vFrom, vWidth, e, count, w, vAt);
+        int kFrom = s.k.offset() + (b * s.capacity + first) * qWidth + h * d;
+        int vFrom = s.v.offset() + (b * s.capacity + first) * vWidth + h * e;
+        Gemm.packA(false, data(s.k), kFrom, qWidth, count, d, w, kAt);
+        Gemm.packA(true, data(s.v), vFrom, vWidth, e, count, w, vAt);
         for (int i = 0; i < qCount; i += NR) {
             int width = Math.min(NR, qCount - i);
             int query = b * s.queries + qFirst + i;
             // The block's first query sees this many keys, its last one width - 1 more.
             int sees = qFirst + i + s.shift - first + 1, visible = sees + width - 1;
-            Gemm.packB(true, data(q), q.offset() + query * qWidth + h * d, qWidth, d, width, w, qAt);
+            Gemm.packB(true, data(s.q), s.q.offset() + query * qWidth + h * d, qWidth, d, width, w, qAt);
             // Whole panels of keys, as they are packed.
             int keys = Math.min(count, Math.ceilDiv(visible, Gemm.MR) * Gemm.MR);
             Gemm.multiply(keys, NR, d, w, kAt, w, qAt, 0, w, scores, NR, false, w, 0);
-            hideInvalid(visible, mask, b * s.keys + first, w, scores);
-            Softmax.columns(visible, sees, scale, w, scores, sums);
-            for (int c = 0; dropout != null && c < width; c++) {
+            hideInvalid(visible, s.mask, b * s.keys + first, w, scores);
+            Softmax.columns(visible, sees, s.scale, w, scores, sums);
+            for (int c = 0; s.dropout != null && c < width; c++) {
                 int row = h * s.queries + qFirst + i + c;
-                dropouts.factors(dropout, b, row, first, sees + c, w, factors, worker);
+                dropouts.factors(s.dropout, b, row, first, sees + c, w, factors, worker);
                 multiplyColumn(sees + c, w, factors, scores + c);
             }
             // Vᵀ is packed to the depth of all keys: each panel's first rows are the visible ones.
@@ -140,10 +163,10 @@ final class Attention implements Kernels.Attention {
             }
             Softmax.scaleColumns(e, w, out, sums + NR);
             Pack.transposeRows(w, out, NR, e, width, w, rows, e);
-            putRows(w, rows, width, e, data(o), o.offset() + query * vWidth + h * e, vWidth, false);
-            if (logSum != null) {
+            putRows(w, rows, width, e, data(s.o), s.o.offset() + query * vWidth + h * e, vWidth, false);
+            if (s.logSum != null) {
                 System.arraycopy(
-                        w, sums, data(logSum), logSum.offset() + (b * s.heads + h) * s.queries + qFirst + i, width);
+                        w, sums, data(s.logSum), s.logSum.offset() + (b * s.heads + h) * s.queries + qFirst + i, width);
             }
         }
     }
@@ -184,38 +207,14 @@ final class Attention implements Kernels.Attention {
             boolean addQ,
             boolean addK,
             boolean addV) {
-        var s = new Layout(q, k, v, q.shape().size(1), heads, chunk);
-        workers.run(q.shape().size(0) * heads * s.chunks, (item, worker) -> {
-            int b = item / s.chunks / heads, h = item / s.chunks % heads, first = item % s.chunks * s.chunk;
-            int count = Math.min(s.chunk, s.keys - first);
-            backward(
-                    s, b, h, first, count, dO, q, k, v, mask, scale, dropout, o, logSum, dq, dk, dv, addQ, addK, addV,
-                    worker);
-        });
+        var s = new Call(q, k, v, q.shape().size(1), mask, heads, chunk, scale, dropout, o, logSum);
+        var g = new Gradients(dO, dq, dk, dv, addQ, addK, addV);
+        workers.run(s.items(), (item, worker) -> backward(s, g, item, worker));
     }
 
-    private void backward(
-            Layout s,
-            int b,
-            int h,
-            int first,
-            int count,
-            Tensor dO,
-            Tensor q,
-            Tensor k,
-            Tensor v,
-            Tensor mask,
-            float scale,
-            Dropout dropout,
-            Tensor o,
-            Tensor logSum,
-            Tensor dq,
-            Tensor dk,
-            Tensor dv,
-            boolean addQ,
-            boolean addK,
-            boolean addV,
-            int worker) {
+    private void backward(Call s, Gradients g, int item, int worker) {
+        int b = s.sequence(item), h = s.head(item), first = s.firstKey(item);
+        int count = Math.min(s.chunk, s.keys - first);
         int d = s.d, e = s.e, qWidth = s.heads * d, vWidth = s.heads * e;
         int rowPanels = Math.ceilDiv(count, Gemm.MR) * Gemm.MR;
         int dPanels = Math.ceilDiv(d, Gemm.MR) * Gemm.MR, ePanels = Math.ceilDiv(e, Gemm.MR) * Gemm.MR;
@@ -231,7 +230,7 @@ final class Attention implements Kernels.Attention {
                 + count
                 + 12 * slack;
         int factors = floats; // [queries][keys], like scores
-        var w = scratch.of(worker, floats + (dropout == null ? 0 : count * NR));
+        var w = scratch.of(worker, floats + (s.dropout == null ? 0 : count * NR));
         int qAt = Gemm.PANELS, oAt = qAt + rowPanels * d + slack; // Q and dO, rows in panels
         int qtAt = oAt + rowPanels * e + slack, otAt = qtAt + dPanels * count + slack; // Qᵀ and dOᵀ
         int scores = otAt + ePanels * count + slack, dScores = scores + count * NR + slack; // P and dS
@@ -242,55 +241,55 @@ final class Attention implements Kernels.Attention {
                 delta = rows + NR * Math.max(d, e) + slack;
         int token = b * s.queries + first;
         int qFrom = token * qWidth + h * d, vFrom = token * vWidth + h * e;
-        int sumsFrom = offset(logSum) + (b * s.heads + h) * s.queries + first;
+        int sumsFrom = offset(s.logSum) + (b * s.heads + h) * s.queries + first;
 
-        Gemm.packA(false, data(q), q.offset() + qFrom, qWidth, count, d, w, qAt);
-        Gemm.packA(false, data(dO), dO.offset() + vFrom, vWidth, count, e, w, oAt);
-        Gemm.packA(true, data(q), q.offset() + qFrom, qWidth, d, count, w, qtAt);
-        Gemm.packA(true, data(dO), dO.offset() + vFrom, vWidth, e, count, w, otAt);
+        Gemm.packA(false, data(s.q), s.q.offset() + qFrom, qWidth, count, d, w, qAt);
+        Gemm.packA(false, data(g.dO), g.dO.offset() + vFrom, vWidth, count, e, w, oAt);
+        Gemm.packA(true, data(s.q), s.q.offset() + qFrom, qWidth, d, count, w, qtAt);
+        Gemm.packA(true, data(g.dO), g.dO.offset() + vFrom, vWidth, e, count, w, otAt);
         for (int i = 0, at = vFrom; i < count; i++, at += vWidth) {
-            w[delta + i] = Reductions.dot(data(dO), dO.offset() + at, data(o), o.offset() + at, e);
+            w[delta + i] = Reductions.dot(data(g.dO), g.dO.offset() + at, data(s.o), s.o.offset() + at, e);
         }
         for (int j = 0; j < count; j += NR) {
             int width = Math.min(NR, count - j);
             // Queries before the tile of the block's first key see none of it.
             int skip = j / Gemm.MR * Gemm.MR, seen = count - skip;
-            int kFrom = k.offset() + qFrom + j * qWidth, vAt = v.offset() + vFrom + j * vWidth;
-            Gemm.packB(true, data(k), kFrom, qWidth, d, width, w, ktAt);
-            Gemm.packB(true, data(v), vAt, vWidth, e, width, w, vtAt);
+            int kFrom = s.k.offset() + qFrom + j * qWidth, vAt = s.v.offset() + vFrom + j * vWidth;
+            Gemm.packB(true, data(s.k), kFrom, qWidth, d, width, w, ktAt);
+            Gemm.packB(true, data(s.v), vAt, vWidth, e, width, w, vtAt);
             Gemm.multiply(seen, NR, d, w, qAt + skip * d, w, ktAt, 0, w, scores, NR, false, w, 0);
             Gemm.multiply(seen, NR, e, w, oAt + skip * e, w, vtAt, 0, w, dScores, NR, false, w, 0);
             // The gradient of what was kept of the weights becomes that of the weights.
-            if (dropout != null) {
-                factors(dropout, s, b, h, first + skip, first + j, seen, width, w, factors, worker);
+            if (s.dropout != null) {
+                factors(s, b, h, first + skip, first + j, seen, width, w, factors, worker);
                 multiplyRows(seen, skip - j, width, w, factors, dScores);
             }
             Softmax.gradient(
                     seen,
                     skip - j,
                     width,
-                    scale,
-                    data(mask),
-                    offset(mask) + token + j,
-                    data(logSum),
+                    s.scale,
+                    data(s.mask),
+                    offset(s.mask) + token + j,
+                    data(s.logSum),
                     sumsFrom + skip,
                     w,
                     delta + skip,
                     scores,
                     dScores);
 
-            if (dropout != null) {
+            if (s.dropout != null) {
                 multiplyRows(seen, skip - j, width, w, factors, scores);
             }
             transposedProduct(e, seen, w, otAt, count, skip, scores, out);
             Pack.transposeRows(w, out, NR, e, width, w, rows, e);
-            putRows(w, rows, width, e, data(dv), dv.offset() + vFrom + j * vWidth, vWidth, addV);
+            putRows(w, rows, width, e, data(g.dv), g.dv.offset() + vFrom + j * vWidth, vWidth, g.addV);
             transposedProduct(d, seen, w, qtAt, count, skip, dScores, out);
             Pack.transposeRows(w, out, NR, d, width, w, rows, d);
-            putRows(w, rows, width, d, data(dk), dk.offset() + qFrom + j * qWidth, qWidth, addK);
+            putRows(w, rows, width, d, data(g.dk), g.dk.offset() + qFrom + j * qWidth, qWidth, g.addK);
 
             for (int c = 0; c < d; c += NR) {
-                Gemm.packB(false, data(k), kFrom + c, qWidth, width, Math.min(NR, d - c), w, kAt + c * width);
+                Gemm.packB(false, data(s.k), kFrom + c, qWidth, width, Math.min(NR, d - c), w, kAt + c * width);
             }
             Gemm.packA(false, w, dScores, NR, seen, width, w, dsAt);
             Gemm.multiply(
@@ -302,31 +301,20 @@ final class Attention implements Kernels.Attention {
                     w,
                     kAt,
                     width * NR,
-                    data(dq),
-                    dq.offset() + qFrom + skip * qWidth,
+                    data(g.dq),
+                    g.dq.offset() + qFrom + skip * qWidth,
                     qWidth,
-                    addQ || j > 0,
+                    g.addQ || j > 0,
                     w,
                     0);
         }
     }
 
     // Of queries from `query` on and the keys from `key` on that each sees.
-    private void factors(
-            Dropout dropout,
-            Layout s,
-            int b,
-            int h,
-            int query,
-            int key,
-            int rows,
-            int width,
-            float[] w,
-            int at,
-            int worker) {
+    private void factors(Call s, int b, int h, int query, int key, int rows, int width, float[] w, int at, int worker) {
         for (int i = 0; i < rows; i++) {
             int seen = Math.min(width, query + i - key + 1);
-            dropouts.factors(dropout, b, h * s.queries + query + i, key, seen, w, at + i * NR, worker);
+            dropouts.factors(s.dropout, b, h * s.queries + query + i, key, seen, w, at + i * NR, worker);
         }
     }
 
