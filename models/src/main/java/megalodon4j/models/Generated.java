@@ -22,6 +22,7 @@ public final class Generated {
     private final int[] tokens;
     private final End end;
     private final Session session;
+    private final long position; // where the session stood
     private final int[] unread;
     private final List<Integer> held;
     private final Philox random;
@@ -30,6 +31,7 @@ public final class Generated {
         this.tokens = tokens;
         this.end = end;
         this.session = session;
+        position = session.position();
         this.unread = unread;
         this.held = held;
         this.random = random;
@@ -52,6 +54,11 @@ public final class Generated {
     /** The model's state; it lacks the last token drawn, which {@link Generator#resume} feeds first. */
     public Session session() {
         return session;
+    }
+
+    /** Whether the session has read more since. */
+    boolean isPast() {
+        return session.position() != position;
     }
 
     /** What the session has yet to read. */

@@ -2,6 +2,7 @@ package megalodon4j.models;
 
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -28,6 +29,8 @@ public record GenerationOptions(
         CacheOptions cache) {
     /** @throws IllegalArgumentException if an option is out of its range */
     public GenerationOptions {
+        Objects.requireNonNull(sampling, "sampling");
+        Objects.requireNonNull(cache, "cache");
         require(maxNewTokens >= 0, "max-new-tokens must be at least 0, got " + maxNewTokens);
         require(endOfText == null || endOfText >= 0, "end-of-text must be a token or null, got " + endOfText);
         stops = stops.stream().map(List::copyOf).toList();

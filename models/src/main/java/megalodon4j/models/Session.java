@@ -26,6 +26,10 @@ public final class Session {
         return cache;
     }
 
+    LanguageModel model() {
+        return model;
+    }
+
     /** Tokens fed so far. */
     public long position() {
         return cache.position();

@@ -132,6 +132,9 @@ class GeneratorTest {
         var whole = append(append(PROMPT, first.tokens()), 'a', 'b');
         var second = greedy.resume(first, new int[] {'a', 'b'}, _ -> {});
         assertArrayEquals(greedy.generate(whole, _ -> {}).tokens(), second.tokens());
+        assertThrows(IllegalStateException.class, () -> greedy.resume(first, new int[0], _ -> {}));
+        var other = new Generator(model("llama"), options(1));
+        assertThrows(IllegalArgumentException.class, () -> other.resume(second, new int[0], _ -> {}));
     }
 
     @Test
