@@ -19,12 +19,18 @@ import java.util.function.Supplier;
  * <p>Not thread-safe: one thread at a time talks to a backend, and to the models, tapes and sessions on it. It spreads the work itself.
  */
 public abstract class Backend implements AutoCloseable {
-    private final Check check = new Check(this);
-    private final Pool pool = new Pool(this::newStorage);
+    private final Check check;
+    private final Pool pool;
     private boolean[] addW = {}; // which gradients of linearGrad held something
     private final ArrayDeque<Scope> idleScopes = new ArrayDeque<>();
     private long poolGeneration;
     private BiConsumer<Tensor, Boolean> watcher;
+
+    @SuppressWarnings("this-escape") // both only keep it
+    protected Backend() {
+        check = new Check(this);
+        pool = new Pool(this::newStorage);
+    }
 
     /**
      * A backend on the CPU. Results are the same bit for bit for any number of threads.

@@ -5,6 +5,9 @@ package megalodon4j.tensor;
  * costs nothing.
  */
 public final class ShapesOnly extends Backend {
+    /** A device of no cost: nothing has to be closed. */
+    public ShapesOnly() {}
+
     @Override
     public String describe() {
         return "shapes only";
