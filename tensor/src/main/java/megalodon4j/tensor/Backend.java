@@ -74,10 +74,13 @@ public abstract class Backend implements AutoCloseable {
 
     // --- memory -----------------------------------------------------------------------------------------------------
 
+    /** Memory for so many floats, at least 1, of any contents. */
     protected abstract Storage newStorage(int capacity);
 
+    /** Copies all elements to the host. */
     protected abstract void download(Tensor from, float[] to);
 
+    /** Copies all elements from the host. */
     protected abstract void upload(float[] from, Tensor to);
 
     /** A scope for temporary tensors. */
@@ -483,7 +486,7 @@ public abstract class Backend implements AutoCloseable {
         checkStatistics("timestepNorm", x, mask, groups, mean, rstd);
         check.elements("timestepNorm", "w", w, x.columns());
         check.elements("timestepNorm", "b", b, x.columns());
-        check.elements("timestepNorm", "state", state, x.shape().size(0) * 2 * (1 + 2 * groups));
+        check.elements("timestepNorm", "state", state, 2L * x.shape().size(0) * (1 + 2 * groups));
         y.fill();
         mean.fill();
         rstd.fill();
@@ -536,8 +539,8 @@ public abstract class Backend implements AutoCloseable {
             throw Check.error(operation, "%d groups do not divide %d features", groups, x.columns());
         }
         check.elements(operation, "mask", mask, x.rows());
-        check.elements(operation, "mean", mean, x.rows() * groups);
-        check.elements(operation, "rstd", rstd, x.rows() * groups);
+        check.elements(operation, "mean", mean, (long) x.rows() * groups);
+        check.elements(operation, "rstd", rstd, (long) x.rows() * groups);
     }
 
     // One factor a feature, and its gradient.
@@ -594,9 +597,9 @@ public abstract class Backend implements AutoCloseable {
         check.rope("queryKey", z.shape().size(1), z.columns(), heads, cos, sin);
         check.same("queryKey", "z", z, "q", q);
         check.same("queryKey", "z", z, "k", k);
-        check.elements("queryKey", "gamma", gamma, 2 * z.columns());
-        check.elements("queryKey", "beta", beta, 2 * z.columns());
-        check.elements("queryKey", "rstd", rstd, z.rows() * heads);
+        check.elements("queryKey", "gamma", gamma, 2L * z.columns());
+        check.elements("queryKey", "beta", beta, 2L * z.columns());
+        check.elements("queryKey", "rstd", rstd, (long) z.rows() * heads);
         q.fill();
         k.fill();
         rstd.fill();
@@ -621,10 +624,10 @@ public abstract class Backend implements AutoCloseable {
         check.same("queryKeyGrad", "dz", dz, "z", z);
         check.rank("queryKeyGrad", "z", z, 3);
         check.rope("queryKeyGrad", z.shape().size(1), z.columns(), heads, cos, sin);
-        check.elements("queryKeyGrad", "gamma", gamma, 2 * z.columns());
-        check.elements("queryKeyGrad", "dgamma", dgamma, 2 * z.columns());
-        check.elements("queryKeyGrad", "dbeta", dbeta, 2 * z.columns());
-        check.elements("queryKeyGrad", "rstd", rstd, z.rows() * heads);
+        check.elements("queryKeyGrad", "gamma", gamma, 2L * z.columns());
+        check.elements("queryKeyGrad", "dgamma", dgamma, 2L * z.columns());
+        check.elements("queryKeyGrad", "dbeta", dbeta, 2L * z.columns());
+        check.elements("queryKeyGrad", "rstd", rstd, (long) z.rows() * heads);
         fillWithZeros(dq);
         fillWithZeros(dk);
         kernels()
@@ -685,7 +688,7 @@ public abstract class Backend implements AutoCloseable {
             throw Check.error("attention", "o must be %d × %d, got %s", q.rows(), v.columns(), o.shape());
         }
         check.own("attention", "o", o);
-        check.elements("attention", "logSum", logSum, q.rows() * heads);
+        check.elements("attention", "logSum", logSum, (long) q.rows() * heads);
         o.fill();
         if (logSum != null) {
             logSum.fill();
@@ -731,7 +734,7 @@ public abstract class Backend implements AutoCloseable {
         check.same("attentionGrad", "dq", dq, "q", q);
         check.same("attentionGrad", "dk", dk, "k", k);
         check.same("attentionGrad", "dv", dv, "v", v);
-        check.elements("attentionGrad", "logSum", logSum, q.rows() * heads);
+        check.elements("attentionGrad", "logSum", logSum, (long) q.rows() * heads);
         kernels()
                 .attention()
                 .attentionGrad(
@@ -821,7 +824,7 @@ public abstract class Backend implements AutoCloseable {
     private void checkCoefficients(String operation, Tensor alpha, Tensor delta, Tensor theta, Tensor coefficients) {
         check.own(operation, "alpha", alpha);
         check.elements(operation, "delta", delta, alpha.elements());
-        check.elements(operation, "coefficients", coefficients, 5 * alpha.elements());
+        check.elements(operation, "coefficients", coefficients, 5L * alpha.elements());
         check.elements(operation, "theta", theta, coefficients.columns());
     }
 
@@ -849,7 +852,7 @@ public abstract class Backend implements AutoCloseable {
         check.ema("ema", x, mask, coefficients, omega);
         check.same("ema", "x", x, "y", y);
         int n = coefficients.elements() / (5 * x.columns());
-        check.elements("ema", "state", state, x.shape().size(0) * 2 * n * x.columns());
+        check.elements("ema", "state", state, 2L * x.shape().size(0) * n * x.columns());
         if (state != null && method != EmaMethod.SCAN) {
             throw Check.error("ema", "a state is carried by the scan only");
         }

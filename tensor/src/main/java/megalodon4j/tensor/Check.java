@@ -35,7 +35,7 @@ final class Check {
     }
 
     /** A null tensor passes. */
-    void elements(String operation, String name, Tensor x, int elements) {
+    void elements(String operation, String name, Tensor x, long elements) {
         if (x == null) {
             return;
         }
@@ -65,8 +65,8 @@ final class Check {
         if (heads < 1 || columns % heads != 0 || columns / heads % 2 != 0) {
             throw error(operation, "%d features do not make %d heads of an even width", columns, heads);
         }
-        elements(operation, "cos", cos, length * (columns / heads / 2));
-        elements(operation, "sin", sin, length * (columns / heads / 2));
+        elements(operation, "cos", cos, (long) length * (columns / heads / 2));
+        elements(operation, "sin", sin, (long) length * (columns / heads / 2));
     }
 
     void attention(String operation, Tensor q, Tensor k, Tensor v, int keys, Tensor mask, int heads, int chunk) {
@@ -93,7 +93,7 @@ final class Check {
         if (chunk < keys && (chunk <= 0 || queries != keys)) {
             throw error(operation, "a chunk of %d needs as many keys as queries, got %d and %d", chunk, keys, queries);
         }
-        elements(operation, "mask", mask, batch * keys);
+        elements(operation, "mask", mask, (long) batch * keys);
     }
 
     void ema(String operation, Tensor x, Tensor mask, Tensor coefficients, Tensor omega) {

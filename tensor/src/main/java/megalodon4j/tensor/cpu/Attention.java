@@ -31,63 +31,6 @@ final class Attention implements Kernels.Attention {
         this.fewQueries = new FewQueries(workers);
     }
 
-    /** What attends to what, and where one head's queries, keys and values lie. */
-    private static final class Call {
-        final Tensor q, k, v, mask, o, logSum;
-        final Dropout dropout;
-        final float scale;
-        final int heads, d, e, queries, keys, capacity, chunk, chunks, shift;
-
-        Call(
-                Tensor q,
-                Tensor k,
-                Tensor v,
-                int keys,
-                Tensor mask,
-                int heads,
-                int chunk,
-                float scale,
-                Dropout dropout,
-                Tensor o,
-                Tensor logSum) {
-            this.q = q;
-            this.k = k;
-            this.v = v;
-            this.mask = mask;
-            this.o = o;
-            this.logSum = logSum;
-            this.dropout = dropout;
-            this.scale = scale;
-            this.heads = heads;
-            this.keys = keys;
-            d = q.columns() / heads;
-            e = v.columns() / heads;
-            queries = q.shape().size(1);
-            capacity = k.shape().size(1);
-            this.chunk = Math.min(chunk, Math.max(1, keys));
-            chunks = Math.ceilDiv(keys, this.chunk);
-            // Query i sits at position i + shift among the keys.
-            shift = keys - queries;
-        }
-
-        /** One item for each chunk of each head of each sequence. */
-        int items() {
-            return q.shape().size(0) * heads * chunks;
-        }
-
-        int sequence(int item) {
-            return item / chunks / heads;
-        }
-
-        int head(int item) {
-            return item / chunks % heads;
-        }
-
-        int firstKey(int item) {
-            return item % chunks * chunk;
-        }
-    }
-
     /** Where the gradients come from and go to. */
     private record Gradients(Tensor dO, Tensor dq, Tensor dk, Tensor dv, boolean addQ, boolean addK, boolean addV) {}
 
@@ -104,15 +47,15 @@ final class Attention implements Kernels.Attention {
             Dropout dropout,
             Tensor o,
             Tensor logSum) {
-        if (q.shape().size(1) <= FewQueries.MOST && dropout == null) {
-            fewQueries.forward(q, k, v, keys, mask, heads, chunk, scale, o, logSum);
+        var s = new AttentionCall(q, k, v, keys, mask, heads, chunk, scale, dropout, o, logSum);
+        if (s.queries <= FewQueries.MOST && dropout == null) {
+            fewQueries.forward(s);
             return;
         }
-        var s = new Call(q, k, v, keys, mask, heads, chunk, scale, dropout, o, logSum);
         workers.run(s.items(), (item, worker) -> forward(s, item, worker));
     }
 
-    private void forward(Call s, int item, int worker) {
+    private void forward(AttentionCall s, int item, int worker) {
         int b = s.sequence(item), h = s.head(item), first = s.firstKey(item);
         int count = Math.min(s.chunk, s.keys - first);
         int qFirst = Math.max(0, first - s.shift), qCount = Math.min(count, s.queries - qFirst);
@@ -207,12 +150,12 @@ final class Attention implements Kernels.Attention {
             boolean addQ,
             boolean addK,
             boolean addV) {
-        var s = new Call(q, k, v, q.shape().size(1), mask, heads, chunk, scale, dropout, o, logSum);
+        var s = new AttentionCall(q, k, v, q.shape().size(1), mask, heads, chunk, scale, dropout, o, logSum);
         var g = new Gradients(dO, dq, dk, dv, addQ, addK, addV);
         workers.run(s.items(), (item, worker) -> backward(s, g, item, worker));
     }
 
-    private void backward(Call s, Gradients g, int item, int worker) {
+    private void backward(AttentionCall s, Gradients g, int item, int worker) {
         int b = s.sequence(item), h = s.head(item), first = s.firstKey(item);
         int count = Math.min(s.chunk, s.keys - first);
         int d = s.d, e = s.e, qWidth = s.heads * d, vWidth = s.heads * e;
@@ -311,7 +254,8 @@ final class Attention implements Kernels.Attention {
     }
 
     // Of queries from `query` on and the keys from `key` on that each sees.
-    private void factors(Call s, int b, int h, int query, int key, int rows, int width, float[] w, int at, int worker) {
+    private void factors(
+            AttentionCall s, int b, int h, int query, int key, int rows, int width, float[] w, int at, int worker) {
         for (int i = 0; i < rows; i++) {
             int seen = Math.min(width, query + i - key + 1);
             dropouts.factors(s.dropout, b, h * s.queries + query + i, key, seen, w, at + i * NR, worker);

@@ -7,7 +7,6 @@ import static megalodon4j.tensor.cpu.Lanes.W;
 
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
-import megalodon4j.tensor.Tensor;
 import megalodon4j.tensor.Workers;
 
 /**
@@ -34,73 +33,30 @@ final class FewQueries {
         this.scratch = new WorkerScratch(workers);
     }
 
-    /** The arguments of {@link Attention#attention}. */
-    private record Call(
-            Tensor q,
-            Tensor k,
-            Tensor v,
-            int keys,
-            Tensor mask,
-            int heads,
-            int chunk,
-            float scale,
-            Tensor o,
-            Tensor logSum) {
-        int queries() {
-            return q.shape().size(1);
-        }
-
-        /** The position of a query among the keys of its sequence. */
-        int position(int row) {
-            return row % queries() + keys - queries();
-        }
-
-        /** The first key that a query sees. */
-        int first(int row) {
-            return position(row) / chunk * chunk;
-        }
-
-        /** How many keys a query sees. */
-        int seen(int row) {
-            return position(row) - first(row) + 1;
-        }
-
-        /** Floats of a partial result. */
-        int stride() {
-            return 2 * heads + v.columns();
-        }
-    }
-
-    void forward(
-            Tensor q,
-            Tensor k,
-            Tensor v,
-            int keys,
-            Tensor mask,
-            int heads,
-            int chunk,
-            float scale,
-            Tensor o,
-            Tensor logSum) {
-        var c = new Call(q, k, v, keys, mask, heads, chunk, scale, o, logSum);
-        int rows = q.rows(), blocks = Math.ceilDiv(Math.min(chunk, keys), BLOCK);
-        int floats = rows * blocks * c.stride();
+    void forward(AttentionCall c) {
+        int rows = c.q.rows(), blocks = Math.ceilDiv(Math.min(c.chunk, c.keys), BLOCK);
+        int floats = rows * blocks * stride(c);
         if (partial.length < floats) {
             // With room to grow, as the keys of a generation do.
             partial = new float[2 * floats];
         }
         workers.run(rows * blocks, (item, worker) -> {
             if (item % blocks * BLOCK < c.seen(item / blocks)) {
-                block(c, item / blocks, item % blocks, item * c.stride(), worker);
+                block(c, item / blocks, item % blocks, item * stride(c), worker);
             }
         });
-        workers.run(rows, (row, worker) -> combine(c, row, row * blocks * c.stride(), worker));
+        workers.run(rows, (row, worker) -> combine(c, row, row * blocks * stride(c), worker));
     }
 
-    private void block(Call c, int row, int block, int to, int worker) {
-        int heads = c.heads, d = c.q.columns() / heads, e = c.v.columns() / heads, sequence = row / c.queries();
+    /** Floats of a partial result. */
+    private static int stride(AttentionCall c) {
+        return 2 * c.heads + c.v.columns();
+    }
+
+    private void block(AttentionCall c, int row, int block, int to, int worker) {
+        int heads = c.heads, d = c.d, e = c.e, sequence = row / c.queries;
         int first = c.first(row) + block * BLOCK, count = Math.min(BLOCK, c.seen(row) - block * BLOCK);
-        int entry = sequence * c.k.shape().size(1) + first;
+        int entry = sequence * c.capacity + first;
         var scores = scratch.of(worker, heads * BLOCK); // [head][key]
         Arrays.fill(scores, 0, heads * BLOCK, Float.NEGATIVE_INFINITY);
         scores(
@@ -210,29 +166,29 @@ final class FewQueries {
         }
     }
 
-    private void combine(Call c, int row, int from, int worker) {
-        int heads = c.heads, e = c.v.columns() / heads, blocks = Math.ceilDiv(c.seen(row), BLOCK);
+    private void combine(AttentionCall c, int row, int from, int worker) {
+        int heads = c.heads, e = c.e, blocks = Math.ceilDiv(c.seen(row), BLOCK);
         var weights = scratch.of(worker, blocks);
         for (int h = 0; h < heads; h++) {
             float max = Float.NEGATIVE_INFINITY;
             for (int block = 0; block < blocks; block++) {
-                max = Math.max(max, partial[from + block * c.stride() + h]);
+                max = Math.max(max, partial[from + block * stride(c) + h]);
             }
             double sum = 0;
             for (int block = 0; block < blocks; block++) {
-                int at = from + block * c.stride() + h;
+                int at = from + block * stride(c) + h;
                 weights[block] = max == Float.NEGATIVE_INFINITY ? 0 : (float) Math.exp(partial[at] - max);
                 sum += weights[block] * partial[at + heads];
             }
             int out = c.o.offset() + row * heads * e + h * e;
             Arrays.fill(data(c.o), out, out + e, 0);
             for (int block = 0; block < blocks && sum > 0; block++) {
-                int at = from + block * c.stride() + 2 * heads + h * e;
+                int at = from + block * stride(c) + 2 * heads + h * e;
                 Elementwise.add((float) (weights[block] / sum), partial, at, data(c.o), out, e, true);
             }
             if (c.logSum != null) {
-                int i = row % c.queries(), sequence = row / c.queries();
-                data(c.logSum)[c.logSum.offset() + (sequence * heads + h) * c.queries() + i] =
+                int i = row % c.queries, sequence = row / c.queries;
+                data(c.logSum)[c.logSum.offset() + (sequence * heads + h) * c.queries + i] =
                         (float) (Math.log(sum) + max);
             }
         }
